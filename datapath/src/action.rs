@@ -1,0 +1,65 @@
+//! Datapath actions: what a translation comes to, and what a worker does to a packet.
+
+use packet::FlowKey;
+
+/// A datapath port number. 0 is the datapath's own device, as in Open vSwitch.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord, Default)]
+pub struct PortNo(pub u32);
+
+/// Why a packet was dropped. The one list of reasons, counted per port (design contract 6).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[repr(u8)]
+pub enum DropReason {
+    /// The OpenFlow tables gave it no output.
+    NoOutput,
+}
+
+/// One datapath action.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Action {
+    /// Send the packet as it now is.
+    Output(PortNo),
+    /// Cut what the next `Output` sends to this many bytes.
+    Trunc(u32),
+    /// Overwrite header or metadata bits.
+    Set(Box<SetFields>),
+    /// Insert a VLAN tag outside all others.
+    PushVlan {
+        /// Tag protocol identifier.
+        tpid: u16,
+        /// Tag control information without the "present" bit.
+        tci: u16,
+    },
+    /// Remove the outermost VLAN tag.
+    PopVlan,
+    /// Insert an MPLS label stack entry and set the EtherType.
+    PushMpls {
+        /// Label stack entry.
+        lse: u32,
+        /// EtherType: 0x8847 or 0x8848.
+        ethertype: u16,
+    },
+    /// Remove the outermost MPLS label stack entry and set the EtherType.
+    PopMpls {
+        /// EtherType of what is inside.
+        ethertype: u16,
+    },
+    /// Hand the packet, as it now is, to the owner with this cookie (packet-in and the like).
+    Punt(u64),
+    /// Look the packet up again under this recirculation id.
+    Recirc(u32),
+    /// Do these to a copy of the packet.
+    Clone(Box<[Action]>),
+    /// Drop, for a reason.
+    Drop(DropReason),
+}
+
+/// A masked set: the fields of `key` under `mask` replace the packet's. Only one header group (Ethernet, IPv4, IPv6, ARP, TCP,
+/// UDP, SCTP, ICMP, ICMPv6, ND, MPLS, VLAN, tunnel, priority, mark) is touched by one action.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SetFields {
+    /// New values.
+    pub key: FlowKey,
+    /// Which bits are set.
+    pub mask: packet::FlowMask,
+}

@@ -1,0 +1,5 @@
+//! The datapath: ports, workers, caches, the classifier of megaflows, the execution of actions.
+
+pub mod action;
+pub mod owner;
+pub mod stamps;
