@@ -3,6 +3,7 @@
 //! The datapath knows nothing of OpenFlow. It asks its owner, on the worker that has the packet, and caches the answer.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, AtomicU64};
 
 use packet::{FlowKey, FlowMask};
 use smallvec::SmallVec;
@@ -47,17 +48,44 @@ pub struct Hits {
     pub bytes: u64,
 }
 
-/// What cached packets owe to the owner.
+/// What one cached flow has counted. Written by the worker that owns the flow, read by anyone.
+#[derive(Debug, Default)]
+pub struct FlowStats {
+    /// Packets forwarded by the cached flow; the one that made it is not among them.
+    pub packets: AtomicU64,
+    /// Their bytes.
+    pub bytes: AtomicU64,
+    /// When the last one came, in nanoseconds of the monotonic clock; 0 for never.
+    pub last_used_ns: AtomicU64,
+    /// All TCP flags seen.
+    pub tcp_flags: AtomicU16,
+}
+
+/// Those to whom the packets of a cached flow are credited: rules, groups, tables, MAC entries. Made by the owner in a
+/// translation.
+///
+/// A statistics reply *pulls*: it adds up what each credited thing counted itself and the [`FlowStats`] of the flows
+/// attached to it, each from where it stood when it was attached. So nothing is owed when a reply is written.
 pub trait Credit: Send + Sync + std::fmt::Debug {
-    /// `hits` more packets went through since the last call; the last one at `last_used_ns`. Called on the packet that
-    /// made the flow, at least once a second while traffic flows, when the flow dies, and before statistics are read.
-    fn credit(&self, hits: Hits, tcp_flags: u16, last_used_ns: u64);
+    /// Counts packets that no cached flow counts: the one that made the flow, one that could not be cached.
+    fn count(&self, hits: Hits, tcp_flags: u16, now_ns: u64);
+
+    /// From now on `stats`, less what it holds now, counts here too, under the name `flow`, until detached.
+    fn attach(&self, flow: u64, stats: &Arc<FlowStats>);
+
+    /// What `flow` counted since it was attached becomes this side's own; the flow is let go.
+    fn detach(&self, flow: u64);
+
+    /// The flow was in use until `last_used_ns`: whatever ages with disuse (a learned MAC) is refreshed. Called at least
+    /// once a second while traffic flows.
+    fn refresh(&self, last_used_ns: u64);
 }
 
 /// Whoever decides.
 pub trait Owner: Send + Sync {
     /// Decides what to do with a packet and with all packets that agree with it under the mask that is returned, and
-    /// runs the effects of this packet that are not in `credit` (learns its MAC, for instance).
+    /// runs the effects of this packet that are not counting (learns its MAC, for instance). Counts nothing itself: the
+    /// datapath calls [`Credit::count`] or counts in the flow.
     fn translate(&self, miss: &Miss<'_>, out: &mut Translation);
 
     /// Takes a packet that an [`Action::Punt`] sent up.
