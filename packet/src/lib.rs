@@ -1,7 +1,18 @@
 //! Packets: buffers, header views, the flow key that is extracted from them and the edits that are made to them.
 //!
+//! - [`Packet`]: the handle of a frame, its pooled buffer ([`pool`]) and its [`offload`] state.
+//! - [`checksum`]: whole and incremental sums.
+//! - [`FlowKey`], [`FlowMask`]: every field a lookup can look at.
+//!
 //! Nothing in this crate does I/O or reads a clock.
 
+pub mod buffer;
+pub mod checksum;
 pub mod key;
+pub mod offload;
+pub mod pool;
 
+pub use buffer::{HEADROOM, MAX_LEN, Packet, TooLong};
 pub use key::{FlowKey, FlowMask};
+pub use offload::{Checksum, Gso, GsoKind, Offload};
+pub use pool::Class;
