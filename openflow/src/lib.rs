@@ -7,9 +7,11 @@
 
 pub mod error;
 pub mod header;
+pub mod port;
 pub mod version;
 pub mod wire;
 
 pub use error::OfError;
 pub use header::Header;
+pub use port::OfPort;
 pub use version::{Version, Versions};
