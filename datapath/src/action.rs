@@ -2,17 +2,11 @@
 
 use packet::FlowKey;
 
+pub use crate::drops::DropReason;
+
 /// A datapath port number. 0 is the datapath's own device, as in Open vSwitch.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord, Default)]
 pub struct PortNo(pub u32);
-
-/// Why a packet was dropped. The one list of reasons, counted per port (design contract 6).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[repr(u8)]
-pub enum DropReason {
-    /// The OpenFlow tables gave it no output.
-    NoOutput,
-}
 
 /// One datapath action.
 #[derive(Clone, PartialEq, Eq, Debug)]
