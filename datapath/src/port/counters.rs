@@ -55,8 +55,14 @@ impl Counters {
     /// What they all stand at now.
     pub fn read(&self) -> PortStats {
         PortStats {
-            rx: Hits { packets: self.rx_packets.load(Ordering::Relaxed), bytes: self.rx_bytes.load(Ordering::Relaxed) },
-            tx: Hits { packets: self.tx_packets.load(Ordering::Relaxed), bytes: self.tx_bytes.load(Ordering::Relaxed) },
+            rx: Hits {
+                packets: self.rx_packets.load(Ordering::Relaxed),
+                bytes: self.rx_bytes.load(Ordering::Relaxed),
+            },
+            tx: Hits {
+                packets: self.tx_packets.load(Ordering::Relaxed),
+                bytes: self.tx_bytes.load(Ordering::Relaxed),
+            },
             drops: std::array::from_fn(|reason| self.drops[reason].load(Ordering::Relaxed)),
         }
     }

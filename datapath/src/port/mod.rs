@@ -150,7 +150,10 @@ pub struct Queues {
 
 impl std::fmt::Debug for Queues {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Queues").field("rx", &self.rx.len()).field("tx", &self.tx.len()).finish_non_exhaustive()
+        f.debug_struct("Queues")
+            .field("rx", &self.rx.len())
+            .field("tx", &self.tx.len())
+            .finish_non_exhaustive()
     }
 }
 

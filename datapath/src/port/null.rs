@@ -16,7 +16,8 @@ pub const SAMPLE: u32 = 1000;
 pub fn open(port: &Arc<Port>, workers: usize) -> Queues {
     port.set_mtu(0);
     port.set_capabilities(Capabilities::all());
-    let tx = (0..workers).map(|_| Box::new(NullTx { port: port.clone(), until_sample: SAMPLE }) as Box<dyn TxQueue>);
+    let tx = (0..workers)
+        .map(|_| Box::new(NullTx { port: port.clone(), until_sample: SAMPLE }) as Box<dyn TxQueue>);
     Queues { tx: tx.collect(), ..Queues::default() }
 }
 

@@ -22,7 +22,8 @@ impl Frames {
         let path = options.pcap.display();
         let bad = |what: String| PortError::Option { name: name.to_owned(), what };
         let file = File::open(&options.pcap).map_err(|e| bad(format!("pcap={path}: {e}")))?;
-        let mut reader = PcapReader::new(BufReader::new(file)).map_err(|e| bad(format!("pcap={path}: {e}")))?;
+        let mut reader =
+            PcapReader::new(BufReader::new(file)).map_err(|e| bad(format!("pcap={path}: {e}")))?;
         let mut frames = Self::default();
         while let Some(next) = reader.next_packet() {
             let frame = next.map_err(|e| bad(format!("pcap={path}: {e}")))?;
