@@ -1,0 +1,12 @@
+//! The daemon: `turnoutd`, or `ovs-vswitchd` when started under that name.
+
+pub mod cli;
+pub mod log;
+pub mod paths;
+
+use std::process::ExitCode;
+
+/// The program.
+pub fn main() -> ExitCode {
+    ExitCode::SUCCESS
+}
