@@ -16,7 +16,8 @@
 //!
 //! As in Open vSwitch: ARP's `spa`/`tpa` are in `nw_src`/`nw_dst` and the low byte of its opcode in `nw_proto`;
 //! neighbour discovery's `sll`/`tll` are in `arp_sha`/`arp_tha`; the ICMP and ICMPv6 type and code are in the low bytes of
-//! `tp_src`/`tp_dst`; an IGMP group is in `igmp_group`.
+//! `tp_src`/`tp_dst`; an IGMP group is in `igmp_group`, and so is the reserved word of a neighbour discovery message, whose
+//! last address option's type (1 or 2) is in `tcp_flags`.
 
 use zerocopy::byteorder::network_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -25,6 +26,9 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 pub const DP_WORDS: usize = 36;
 /// Number of 64-bit words of a whole key, pipeline fields included.
 pub const WORDS: usize = 46;
+
+/// The words of a key that hold the packet's own headers, from `eth_dst` to `igmp_group`.
+pub const HEADER_WORDS: std::ops::Range<usize> = 20..DP_WORDS;
 
 /// `nw_frag`: the packet is a fragment (first or later).
 pub const FRAG_ANY: u8 = 1;
@@ -171,6 +175,7 @@ pub struct FlowKey {
 
 const _: () = assert!(size_of::<FlowKey>() == WORDS * 8);
 const _: () = assert!(std::mem::offset_of!(FlowKey, regs) == DP_WORDS * 8);
+const _: () = assert!(std::mem::offset_of!(FlowKey, eth_dst) == HEADER_WORDS.start * 8);
 
 impl FlowKey {
     /// The whole key as 64-bit words in host representation (fit for masking, comparing and hashing only).

@@ -3,6 +3,7 @@
 //! - [`Packet`]: the handle of a frame, its pooled buffer ([`pool`]) and its [`offload`] state.
 //! - [`checksum`]: whole and incremental sums.
 //! - [`FlowKey`], [`FlowMask`]: every field a lookup can look at.
+//! - [`parse`]: from a frame to its key and the places of its headers.
 //!
 //! Nothing in this crate does I/O or reads a clock.
 
@@ -10,9 +11,11 @@ pub mod buffer;
 pub mod checksum;
 pub mod key;
 pub mod offload;
+pub mod parse;
 pub mod pool;
 
 pub use buffer::{HEADROOM, MAX_LEN, Packet, TooLong};
 pub use key::{FlowKey, FlowMask};
 pub use offload::{Checksum, Gso, GsoKind, Offload};
+pub use parse::{Layers, extract, extract_into};
 pub use pool::Class;
