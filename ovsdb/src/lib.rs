@@ -6,3 +6,8 @@
 //!   it too.
 
 pub mod jsonrpc;
+pub mod schema;
+pub mod session;
+pub mod snapshot;
+pub mod transaction;
+pub mod value;

@@ -15,7 +15,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 /// How deep brackets may nest; below what the JSON parser refuses by itself.
-pub const MAX_DEPTH: u32 = 100;
+pub(super) const MAX_DEPTH: u32 = 100;
 
 /// What is wrong with the stream.
 #[derive(Debug, Error, PartialEq, Eq)]
