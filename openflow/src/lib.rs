@@ -3,15 +3,26 @@
 //! Nothing in this crate does I/O, reads a clock or knows a switch's state. Bytes become values and values become bytes:
 //!
 //! - [`version`] and [`header`] cut a stream into messages and agree on a version;
-//! - [`error`] names every reason for refusing a message and its number in each version.
+//! - [`error`] names every reason for refusing a message and its number in each version;
+//! - [`field`] is the table of fields, by which all that is generic goes;
+//! - [`flow_match`] and [`action`] are the neutral model of flows, [`flow_mod`] that of a change to them.
 
+pub mod action;
 pub mod error;
+pub mod field;
+pub mod flow_match;
+pub mod flow_mod;
 pub mod header;
 pub mod port;
+pub mod text;
 pub mod version;
 pub mod wire;
 
+pub use action::{Action, Instructions};
 pub use error::OfError;
+pub use field::{FieldId, SubField};
+pub use flow_match::Match;
+pub use flow_mod::{FlowFlags, FlowMod, FlowModCommand};
 pub use header::Header;
 pub use port::OfPort;
 pub use version::{Version, Versions};
