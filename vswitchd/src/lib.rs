@@ -1,6 +1,8 @@
 //! The daemon: `turnoutd`, or `ovs-vswitchd` when started under that name.
 
+pub mod appctl;
 pub mod cli;
+pub mod daemon;
 pub mod log;
 pub mod paths;
 

@@ -1,0 +1,296 @@
+//! The server: connections, requests, replies.
+
+use std::collections::HashMap;
+use std::fs::{self, Permissions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use mio::event::Event;
+use mio::net::{UnixListener, UnixStream};
+use mio::{Interest, Registry as Poll, Token};
+use ovsdb::jsonrpc::{Framer, Message};
+use serde_json::Value;
+
+use super::registry::{Answer, Outcome, Registry};
+
+/// The most clients at once; more wait in the kernel's queue.
+const MAX_CLIENTS: usize = 64;
+/// The longest request.
+const MAX_REQUEST: usize = 1 << 20;
+
+/// The control socket and its clients. `C` is what commands work on.
+pub struct Server<C> {
+    path: PathBuf,
+    listener: UnixListener,
+    listener_token: Token,
+    next_token: usize,
+    clients: HashMap<Token, Client<C>>,
+    commands: Registry<C>,
+}
+
+struct Client<C> {
+    stream: UnixStream,
+    framer: Framer,
+    /// What is still to be written, from `written` on.
+    output: Vec<u8>,
+    written: usize,
+    /// The request whose answer is awaited: requests are answered one at a time, in order.
+    pending: Option<(Value, Pending<C>)>,
+    closed: bool,
+}
+
+type Pending<C> = Box<dyn FnMut(&mut C) -> Option<Answer>>;
+
+impl<C> Server<C> {
+    /// Listens at `path`, for its owner and group only. A socket that was left behind there is replaced.
+    /// Tokens from `first_token` on are the server's.
+    pub fn listen(path: &Path, poll: &Poll, first_token: Token, commands: Registry<C>) -> io::Result<Self> {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut listener = UnixListener::bind(path)?;
+        fs::set_permissions(path, Permissions::from_mode(0o750))?;
+        poll.register(&mut listener, first_token, Interest::READABLE)?;
+        Ok(Self {
+            path: path.to_owned(),
+            listener,
+            listener_token: first_token,
+            next_token: first_token.0 + 1,
+            clients: HashMap::new(),
+            commands,
+        })
+    }
+
+    /// Takes an event for one of the server's tokens.
+    pub fn ready(&mut self, event: &Event, poll: &Poll, context: &mut C) {
+        if event.token() == self.listener_token {
+            self.accept(poll);
+            return;
+        }
+        let Some(client) = self.clients.get_mut(&event.token()) else { return };
+        client.read(&self.commands, context);
+        client.write();
+        self.drop_closed();
+        self.accept(poll);
+    }
+
+    /// Asks commands that answer later whether they do now. Call after each turn of the control loop.
+    pub fn run(&mut self, context: &mut C) {
+        for client in self.clients.values_mut().filter(|client| client.pending.is_some()) {
+            client.poll_pending(context);
+            client.read(&self.commands, context);
+            client.write();
+        }
+        self.drop_closed();
+    }
+
+    /// Whether a command waits for its answer, so that [`run`](Self::run) is wanted soon.
+    pub fn has_pending(&self) -> bool {
+        self.clients.values().any(|client| client.pending.is_some())
+    }
+
+    fn accept(&mut self, poll: &Poll) {
+        while self.clients.len() < MAX_CLIENTS {
+            let Ok((mut stream, _)) = self.listener.accept() else { return };
+            let token = Token(self.next_token);
+            self.next_token += 1;
+            if poll.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE).is_ok() {
+                self.clients.insert(token, Client::new(stream));
+            }
+        }
+    }
+
+    fn drop_closed(&mut self) {
+        self.clients.retain(|_, client| !client.closed);
+    }
+}
+
+impl<C> Drop for Server<C> {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+impl<C> Client<C> {
+    fn new(stream: UnixStream) -> Self {
+        let framer = Framer::new(MAX_REQUEST);
+        Self { stream, framer, output: Vec::new(), written: 0, pending: None, closed: false }
+    }
+
+    /// Reads until there is no more, and runs what is complete.
+    fn read(&mut self, commands: &Registry<C>, context: &mut C) {
+        let mut buffer = [0; 4096];
+        loop {
+            match self.stream.read(&mut buffer) {
+                Ok(0) => return self.closed = true,
+                Ok(n) => self.framer.push(&buffer[..n]),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return self.closed = true,
+            }
+        }
+        while self.pending.is_none() && !self.closed {
+            match self.framer.next_value() {
+                Ok(Some(value)) => self.request(value, commands, context),
+                Ok(None) => return,
+                Err(error) => {
+                    tracing::warn!(target: "unixctl", "bad request: {error}");
+                    self.closed = true;
+                }
+            }
+        }
+    }
+
+    fn request(&mut self, value: Value, commands: &Registry<C>, context: &mut C) {
+        let (id, method, params) = match Message::from_value(value) {
+            Ok(Message::Request { id, method, params }) => (id, method, params),
+            Ok(other) => {
+                tracing::warn!(target: "unixctl", "received unexpected message: {}", other.to_value());
+                return self.closed = true;
+            }
+            Err(error) => {
+                tracing::warn!(target: "unixctl", "bad request: {error}");
+                return self.closed = true;
+            }
+        };
+        let Some(args) = string_arguments(&params) else {
+            let error = format!("\"{method}\" command has non-string argument");
+            return self.reply(id, Err(error));
+        };
+        tracing::debug!(target: "unixctl", "received request {method}{args:?}, id={id}");
+        match commands.run(context, &method, &args) {
+            Outcome::Done(answer) => self.reply(id, answer),
+            Outcome::Later(poll) => self.pending = Some((id, poll)),
+        }
+    }
+
+    fn poll_pending(&mut self, context: &mut C) {
+        let Some((id, poll)) = &mut self.pending else { return };
+        if let Some(answer) = poll(context) {
+            let id = id.take();
+            self.pending = None;
+            self.reply(id, answer);
+        }
+    }
+
+    fn reply(&mut self, id: Value, answer: Answer) {
+        let message = match answer {
+            Ok(text) => Message::Reply { id, result: text.into() },
+            Err(text) => Message::Error { id, error: with_newline(text).into() },
+        };
+        self.output.extend_from_slice(&message.to_bytes());
+    }
+
+    fn write(&mut self) {
+        while self.written < self.output.len() {
+            match self.stream.write(&self.output[self.written..]) {
+                Ok(n) => self.written += n,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return self.closed = true,
+            }
+        }
+        self.output.clear();
+        self.written = 0;
+    }
+}
+
+fn string_arguments(params: &[Value]) -> Option<Vec<String>> {
+    params.iter().map(|param| param.as_str().map(str::to_owned)).collect()
+}
+
+/// Error texts end a line, which `ovs-appctl` counts on.
+fn with_newline(mut text: String) -> String {
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::appctl::Command;
+    use std::time::Duration;
+
+    fn commands() -> Registry<u32> {
+        let mut registry = Registry::default();
+        registry.extend([
+            Command {
+                name: "count",
+                usage: "",
+                min: 0,
+                max: 1,
+                run: |n, args| Ok(format!("{n}{args:?}")).into(),
+            },
+            Command {
+                name: "wait",
+                usage: "",
+                min: 0,
+                max: 0,
+                run: |_, _| Outcome::Later(Box::new(|n| (*n > 2).then(|| Ok("three".into())))),
+            },
+        ]);
+        registry
+    }
+
+    /// Sends `request` and turns the loop until the whole reply, of which `last` is the end, is there.
+    fn exchange(request: &str, last: &str) -> String {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.ctl");
+        let mut poll = mio::Poll::new().unwrap();
+        let mut server = Server::listen(&path, poll.registry(), Token(7), commands()).unwrap();
+        let mut client = std::os::unix::net::UnixStream::connect(&path).unwrap();
+        client.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
+        client.write_all(request.as_bytes()).unwrap();
+        let (mut context, mut events, mut reply) = (0, mio::Events::with_capacity(8), String::new());
+        for _ in 0..500 {
+            poll.poll(&mut events, Some(Duration::from_millis(5))).unwrap();
+            for event in &events {
+                server.ready(event, poll.registry(), &mut context);
+            }
+            context += 1;
+            server.run(&mut context);
+            let mut buffer = [0; 512];
+            match client.read(&mut buffer) {
+                Ok(0) => return reply + "<closed>",
+                Ok(n) => reply.push_str(std::str::from_utf8(&buffer[..n]).unwrap()),
+                Err(_) => {}
+            }
+            if reply.ends_with(last) {
+                return reply;
+            }
+        }
+        panic!("no reply, only {reply:?}");
+    }
+
+    #[test]
+    fn requests_are_answered_in_order() {
+        let reply = exchange(
+            r#"{"id":1,"method":"wait","params":[]}{"id":2,"method":"count","params":["a"]}"#,
+            r#""id":2}"#,
+        );
+        let at = |text: &str| reply.find(text).unwrap_or_else(|| panic!("{text} not in {reply}"));
+        assert!(at("three") < at(r#"[\"a\"]"#));
+    }
+
+    #[test]
+    fn errors_are_lines() {
+        let reply = exchange(r#"{"id":1,"method":"nosuch","params":[]}"#, "}");
+        assert!(
+            reply.contains(
+                r#"is not a valid command (use \"list-commands\" to see a list of valid commands)\n"#
+            )
+        );
+        let reply = exchange(r#"{"id":1,"method":"count","params":[1]}"#, "}");
+        assert!(reply.contains("non-string argument"));
+    }
+
+    #[test]
+    fn nonsense_closes_the_connection() {
+        assert_eq!(exchange("[]", "never"), "<closed>");
+        assert_eq!(exchange("}{", "never"), "<closed>");
+    }
+}
