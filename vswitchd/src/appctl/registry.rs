@@ -91,7 +91,7 @@ mod tests {
             usage: "a [b]",
             min: 1,
             max: 2,
-            run: |sum, args| {
+            run: |sum: &mut u32, args| {
                 *sum += args.len() as u32;
                 Ok(sum.to_string()).into()
             },

@@ -223,14 +223,14 @@ mod tests {
                 usage: "",
                 min: 0,
                 max: 1,
-                run: |n, args| Ok(format!("{n}{args:?}")).into(),
+                run: |n: &mut u32, args| Ok(format!("{n}{args:?}")).into(),
             },
             Command {
                 name: "wait",
                 usage: "",
                 min: 0,
                 max: 0,
-                run: |_, _| Outcome::Later(Box::new(|n| (*n > 2).then(|| Ok("three".into())))),
+                run: |_, _| Outcome::Later(Box::new(|n: &mut u32| (*n > 2).then(|| Ok("three".into())))),
             },
         ]);
         registry
@@ -270,7 +270,7 @@ mod tests {
     fn requests_are_answered_in_order() {
         let reply = exchange(
             r#"{"id":1,"method":"wait","params":[]}{"id":2,"method":"count","params":["a"]}"#,
-            r#""id":2}"#,
+            r#"[\"a\"]"}"#,
         );
         let at = |text: &str| reply.find(text).unwrap_or_else(|| panic!("{text} not in {reply}"));
         assert!(at("three") < at(r#"[\"a\"]"#));
