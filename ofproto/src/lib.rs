@@ -1,1 +1,3 @@
 //! placeholder tour
+
+pub mod conn;
