@@ -1,0 +1,3 @@
+//! Packets on their way to controllers.
+
+pub mod limiter;
