@@ -4,11 +4,15 @@
 //! - [`checksum`]: whole and incremental sums.
 //! - [`FlowKey`], [`FlowMask`]: every field a lookup can look at.
 //! - [`parse`]: from a frame to its key and the places of its headers.
+//! - [`edit`]: fields set under masks, tags and labels pushed and popped, checksums kept right.
+//! - [`gso`]: checksums completed and super-frames cut for ports that cannot.
 //!
 //! Nothing in this crate does I/O or reads a clock.
 
 pub mod buffer;
 pub mod checksum;
+pub mod edit;
+pub mod gso;
 pub mod key;
 pub mod offload;
 pub mod parse;

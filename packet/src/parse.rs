@@ -90,8 +90,14 @@ pub struct Layers {
     pub l3: u16,
     /// What follows the network header and its extensions; 0 when there is no valid IP header.
     pub l4: u16,
+    /// `eth_type` of the key, in host order.
+    pub eth_type: u16,
     /// Number of VLAN tags in the key.
     pub vlans: u8,
+    /// `nw_proto` of the key, when there is a valid IP header.
+    pub nw_proto: u8,
+    /// `nw_frag` of the key.
+    pub nw_frag: u8,
     /// The transport header is there, whole: ports, type and code can be read and written.
     pub l4_whole: bool,
     /// An IPv6 routing header has segments left: the destination in the pseudo-header is not the one in the header.
@@ -136,6 +142,7 @@ pub fn extract_into(frame: &[u8], vlan_limit: usize, key: &mut FlowKey) -> Layer
     }
     let kind = ether_type(&mut rest);
     key.eth_type = U16::new(kind);
+    layers.eth_type = kind;
     if eth_type::is_mpls(kind) {
         layers.mpls = rest.offset();
         mpls(&mut rest, key);
@@ -330,6 +337,8 @@ fn extension_headers(rest: &mut Cursor<'_>, first: u8) -> Option<Chain> {
 
 fn transport(rest: Cursor<'_>, key: &mut FlowKey, layers: &mut Layers) -> Option<()> {
     layers.l4 = rest.offset();
+    layers.nw_proto = key.nw_proto;
+    layers.nw_frag = key.nw_frag;
     if key.nw_frag & FRAG_LATER != 0 {
         return None;
     }
@@ -445,8 +454,8 @@ mod tests {
         assert_eq!(key.vlan[0].tci.get(), VLAN_PRESENT | 5);
         assert_eq!((key.eth_type.get(), key.nw_proto, key.nw_ttl), (eth_type::IPV4, ip_proto::TCP, 64));
         assert_eq!((key.tp_src.get(), key.tp_dst.get(), key.tcp_flags.get()), (1000, 80, 2));
-        let expected = Layers { l3: 18, l4: 38, vlans: 1, l4_whole: true, end: 63, ..Layers::default() };
-        assert_eq!(layers, expected);
+        assert_eq!((layers.mpls, layers.l3, layers.l4, layers.end), (0, 18, 38, 63));
+        assert_eq!((layers.vlans, layers.nw_proto, layers.l4_whole), (1, ip_proto::TCP, true));
     }
 
     #[test]
