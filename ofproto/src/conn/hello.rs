@@ -11,27 +11,27 @@ const TYPE_ERROR: u8 = 1;
 /// `OFPHET_VERSIONBITMAP`.
 const ELEMENT_BITMAP: u16 = 1;
 
-/// Versions in words: "version 0x04", "versions 0x01 to 0x06".
+/// Versions in words: "version 0x04", "version 0x06 and earlier", "versions 0x01, 0x04".
 pub fn describe(versions: Versions) -> String {
     let bits = versions.0;
-    let (low, high) = (bits.trailing_zeros(), 31u32.saturating_sub(bits.leading_zeros()));
+    let highest = 31u32.saturating_sub(bits.leading_zeros());
     if bits.count_ones() == 1 {
-        format!("version 0x{low:02x}")
-    } else if bits != 0 && bits.count_ones() == high - low + 1 {
-        format!("versions 0x{low:02x} to 0x{high:02x}")
+        format!("version 0x{highest:02x}")
+    } else if versions == Versions::up_to(highest as u8) {
+        format!("version 0x{highest:02x} and earlier")
     } else {
         let all: Vec<_> = (0..32).filter(|v| bits & 1 << v != 0).map(|v| format!("0x{v:02x}")).collect();
         format!("versions {}", all.join(", "))
     }
 }
 
-/// Our hello: our highest version in its header, all of them in its bitmap.
-pub fn encode(ours: Versions) -> Bytes {
+/// Our hello: our highest version in its header, and all of them in a bitmap where the header does not say it all.
+pub fn encode(ours: Versions, xid: u32) -> Bytes {
     let highest = ours.highest().unwrap_or(Version::V10);
-    let bitmap = highest > Version::V10;
+    let bitmap = ours != Versions::up_to(highest.wire());
     let length = if bitmap { 16 } else { 8 };
     let mut out = Vec::with_capacity(16);
-    Header { version: highest.wire(), kind: TYPE_HELLO, length, xid: 1 }.put(&mut out);
+    Header { version: highest.wire(), kind: TYPE_HELLO, length, xid }.put(&mut out);
     if bitmap {
         out.put_u16(ELEMENT_BITMAP);
         out.put_u16(8);
@@ -61,15 +61,12 @@ pub fn decode(message: &[u8]) -> Option<Versions> {
     Some(Versions::up_to(header.version))
 }
 
-/// "Hello failed, incompatible", with the reason in words, in answer to `hello`.
-pub fn encode_incompatible(ours: Versions, theirs: Versions, hello: &[u8]) -> Bytes {
-    let text =
-        format!("We support {}, you support {}, no common versions.", describe(ours), describe(theirs));
-    let header = Header::parse(hello);
-    let version = header.map_or(1, |h| h.version);
+/// "Hello failed, incompatible", with the reason in words. It goes out as OpenFlow 1.0, which everyone can read.
+pub fn encode_incompatible(ours: Versions, theirs: Versions) -> Bytes {
+    let text = format!("We support {}, you support {}, no common versions.", describe(ours), describe(theirs));
     let mut out = Vec::new();
     let length = 12 + text.len() as u16;
-    Header { version, kind: TYPE_ERROR, length, xid: header.map_or(0, |h| h.xid) }.put(&mut out);
+    Header { version: Version::V10.wire(), kind: TYPE_ERROR, length, xid: 0 }.put(&mut out);
     out.put_u32(0);
     out.put_slice(text.as_bytes());
     out.into()
@@ -97,9 +94,9 @@ mod tests {
 
     #[test]
     fn hello_round_trip() {
-        assert_eq!(encode(Versions::ALL)[..], [6, 0, 0, 16, 0, 0, 0, 1, 0, 1, 0, 8, 0, 0, 0, 0x7e]);
+        assert_eq!(encode(Versions::ALL, 5)[..], [6, 0, 0, 8, 0, 0, 0, 5]);
         for versions in [Versions::ALL, Versions::only(Version::V13), set(&[Version::V10, Version::V14])] {
-            assert_eq!(decode(&encode(versions)), Some(versions));
+            assert_eq!(decode(&encode(versions, 1)), Some(versions));
         }
     }
 
@@ -115,8 +112,7 @@ mod tests {
     #[test]
     fn names() {
         assert_eq!(describe(Versions::only(Version::V13)), "version 0x04");
-        assert_eq!(describe(Versions::ALL), "versions 0x01 to 0x06");
+        assert_eq!(describe(Versions::ALL), "version 0x06 and earlier");
         assert_eq!(describe(set(&[Version::V10, Version::V13])), "versions 0x01, 0x04");
-        assert_eq!(describe(Versions::default()), "versions ");
     }
 }

@@ -180,7 +180,9 @@ impl Rconn {
         let result = match self.fsm.state() {
             State::Connecting => match vconn.handshake(&self.name) {
                 Ok(Some(version)) => {
-                    tracing::info!(target: "rconn", "{}: connected", self.name);
+                    if self.fsm.reopens() {
+                        tracing::info!(target: "rconn", "{}: connected", self.name);
+                    }
                     self.fsm.connected(now);
                     return Change::Connected(version);
                 }
@@ -337,7 +339,7 @@ mod tests {
         let (mut peer, _) = listener.accept().unwrap();
         let mut buf = [0; 64];
         assert_eq!(rconn.run(&net, 1001), Change::None);
-        assert_eq!(peer.read(&mut buf).unwrap(), 16);
+        assert_eq!(peer.read(&mut buf).unwrap(), 8);
         peer.write_all(&[1, 0, 0, 8, 0, 0, 0, 5, 1, 5, 0, 8, 0, 0, 0, 6]).unwrap();
         rconn.on_event();
         assert_eq!(rconn.run(&net, 1002), Change::Connected(Version::V10));

@@ -129,7 +129,7 @@ impl Vconn {
     /// Goes on with connecting and the exchange of hellos; the version once there is one. `name` is for the log.
     pub fn handshake(&mut self, name: &str) -> Result<Option<Version>, VconnError> {
         if self.state == State::Connecting && self.stream.finish_connect()? {
-            self.send(Kind::Reply, hello::encode(self.allowed));
+            self.send(Kind::Reply, hello::encode(self.allowed, 1));
             self.state = State::Hello;
         }
         self.flush()?;
@@ -161,7 +161,7 @@ impl Vconn {
                     hello::describe(self.allowed),
                     hello::describe(theirs)
                 );
-                self.send(Kind::Reply, hello::encode_incompatible(self.allowed, theirs, message));
+                self.send(Kind::Reply, hello::encode_incompatible(self.allowed, theirs));
                 self.state = State::Incompatible;
                 self.flush()?;
             }
@@ -298,7 +298,7 @@ mod tests {
     fn hello_then_messages_in_any_cut() {
         let (mut vconn, mut far) = pair(Versions::ALL);
         assert_eq!(vconn.handshake("x").unwrap(), None);
-        assert_eq!(read_all(&mut far)[..8], [6, 0, 0, 16, 0, 0, 0, 1]);
+        assert_eq!(read_all(&mut far)[..8], [6, 0, 0, 8, 0, 0, 0, 1]);
         far.write_all(&[4, 0, 0, 8, 0, 0, 0, 9, 4, 20, 0]).unwrap();
         vconn.on_event();
         assert_eq!(vconn.handshake("x").unwrap(), Some(Version::V13));
@@ -317,7 +317,7 @@ mod tests {
         far.write_all(&[1, 0, 0, 8, 0, 0, 0, 9]).unwrap();
         assert!(matches!(vconn.handshake("x"), Err(VconnError::Protocol)));
         let sent = read_all(&mut far);
-        assert_eq!(sent[16..18], [1, 1], "an error in their version");
+        assert_eq!(sent[16..18], [1, 1], "an error in version 1.0");
         assert_eq!(sent[24..28], [0, 0, 0, 0], "hello failed, incompatible");
     }
 
