@@ -57,12 +57,18 @@ impl ControllerConfig {
 }
 
 /// All that a bridge's connections are configured to be.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ConnConfig {
     /// `Bridge.protocols`; all by default.
     pub protocols: Versions,
     /// `Bridge.controller`.
     pub controllers: Vec<ControllerConfig>,
+}
+
+impl Default for ConnConfig {
+    fn default() -> Self {
+        Self { protocols: Versions::ALL, controllers: Vec::new() }
+    }
 }
 
 /// What is written back to a `Controller` row.

@@ -63,7 +63,8 @@ pub fn decode(message: &[u8]) -> Option<Versions> {
 
 /// "Hello failed, incompatible", with the reason in words. It goes out as OpenFlow 1.0, which everyone can read.
 pub fn encode_incompatible(ours: Versions, theirs: Versions) -> Bytes {
-    let text = format!("We support {}, you support {}, no common versions.", describe(ours), describe(theirs));
+    let text =
+        format!("We support {}, you support {}, no common versions.", describe(ours), describe(theirs));
     let mut out = Vec::new();
     let length = 12 + text.len() as u16;
     Header { version: Version::V10.wire(), kind: TYPE_ERROR, length, xid: 0 }.put(&mut out);

@@ -43,6 +43,8 @@ pub struct Rconn {
     allowed: Versions,
     fsm: Reconnect,
     vconn: Option<Vconn>,
+    /// Copies of what was sent and received, while somebody snoops.
+    tap: Option<Vec<Bytes>>,
 }
 
 impl Rconn {
@@ -56,7 +58,7 @@ impl Rconn {
         now: u64,
     ) -> Self {
         let fsm = Reconnect::active(timing, now);
-        Self { name, target: Some(target), token, dscp: 48, allowed, fsm, vconn: None }
+        Self { name, target: Some(target), token, dscp: 48, allowed, fsm, vconn: None, tap: None }
     }
 
     /// One that somebody else opened.
@@ -79,6 +81,7 @@ impl Rconn {
             allowed,
             fsm,
             vconn: Some(Vconn::new(stream, allowed)),
+            tap: None,
         })
     }
 
@@ -286,6 +289,9 @@ impl Rconn {
         match vconn.recv() {
             Ok(Some(message)) => {
                 self.fsm.heard(now);
+                if let Some(tap) = &mut self.tap {
+                    tap.push(message.clone());
+                }
                 (Some(message), Change::None)
             }
             Ok(None) => (None, Change::None),
@@ -296,8 +302,23 @@ impl Rconn {
     /// Queues a message; without a connection it is lost.
     pub fn send(&mut self, kind: Kind, message: Bytes) {
         if let Some(vconn) = &mut self.vconn {
+            if let Some(tap) = &mut self.tap {
+                tap.push(message.clone());
+            }
             vconn.send(kind, message);
         }
+    }
+
+    /// Starts or stops keeping copies of what is sent and received.
+    pub fn set_tapped(&mut self, tapped: bool) {
+        if tapped != self.tap.is_some() {
+            self.tap = tapped.then(Vec::new);
+        }
+    }
+
+    /// The copies since the last call.
+    pub fn take_tap(&mut self) -> Vec<Bytes> {
+        self.tap.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// When the next turn is due even if nothing happens on the socket, ms.

@@ -1,0 +1,150 @@
+//! Where others connect to a bridge, and what becomes of those who do.
+
+use std::io;
+
+use mio::Token;
+use openflow::Versions;
+use stream::{Listener, Stream, Target};
+
+use super::config::ControllerConfig;
+use super::rconn::Net;
+use super::vconn::{Kind, Vconn};
+
+/// Copies that may wait for a slow snooper before it loses some.
+const SNOOP_QUEUE: usize = 1000;
+
+/// Who comes in by a door.
+#[derive(Clone, Debug)]
+pub enum Purpose {
+    /// `BRIDGE.mgmt`: `ovs-ofctl` and its like.
+    Management,
+    /// `BRIDGE.snoop`: those who watch what a controller says and hears.
+    Snoop,
+    /// A `Controller` row that listens.
+    Controller(ControllerConfig),
+}
+
+/// A listening socket.
+#[derive(Debug)]
+pub struct Door {
+    listener: Listener,
+    token: Token,
+    purpose: Purpose,
+    ready: bool,
+}
+
+impl Door {
+    /// Opens a door; a Unix-domain socket's file gets mode 0750.
+    pub fn open(target: &Target, token: Token, purpose: Purpose, net: &Net) -> io::Result<Self> {
+        let mut listener = Listener::bind(target, 0o750)?;
+        listener.register(&net.registry, token)?;
+        Ok(Self { listener, token, purpose, ready: true })
+    }
+
+    /// Under which the socket is registered.
+    pub fn token(&self) -> Token {
+        self.token
+    }
+
+    /// Who comes in here.
+    pub fn purpose(&self) -> &Purpose {
+        &self.purpose
+    }
+
+    /// Takes new settings for those who come in from now on.
+    pub fn set_purpose(&mut self, purpose: Purpose) {
+        self.purpose = purpose;
+    }
+
+    /// Notes that somebody may have come.
+    pub fn on_event(&mut self) {
+        self.ready = true;
+    }
+
+    /// The next one who came, with a name unless it came by a Unix-domain socket.
+    pub fn accept(&mut self, net: &Net) -> Option<(Stream, Option<String>)> {
+        while self.ready {
+            match self.listener.accept(&net.tls) {
+                Ok(accepted) => return Some(accepted),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.ready = false,
+                Err(e)
+                    if matches!(e.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted) => {}
+                Err(e) if e.kind() == io::ErrorKind::InvalidData => {
+                    tracing::warn!(target: "stream_ssl", "refusing connection: {e}");
+                }
+                Err(e) => {
+                    tracing::warn!(target: "connmgr", "accept failed ({e})");
+                    self.ready = false;
+                }
+            }
+        }
+        None
+    }
+
+    /// Closes the door.
+    pub fn close(mut self, net: &Net) {
+        // A socket that is closed is forgotten by the kernel anyway.
+        let _ = self.listener.deregister(&net.registry);
+    }
+}
+
+/// Somebody who watches a connection.
+#[derive(Debug)]
+pub struct Snoop {
+    vconn: Vconn,
+    name: String,
+    token: Token,
+    /// Token of the connection that is watched.
+    pub watched: Token,
+}
+
+impl Snoop {
+    /// Takes in somebody to watch the connection under `watched`.
+    pub fn new(
+        mut stream: Stream,
+        name: String,
+        token: Token,
+        watched: Token,
+        net: &Net,
+    ) -> io::Result<Self> {
+        stream.register(&net.registry, token)?;
+        Ok(Self { vconn: Vconn::new(stream, Versions::ALL), name, token, watched })
+    }
+
+    /// Under which its socket is registered.
+    pub fn token(&self) -> Token {
+        self.token
+    }
+
+    /// Notes that the socket may be readable or writable.
+    pub fn on_event(&mut self) {
+        self.vconn.on_event();
+    }
+
+    /// Passes copies on; whether it is still there.
+    pub fn run(&mut self, copies: &[bytes::Bytes]) -> bool {
+        for copy in copies {
+            if self.vconn.queued(Kind::Async) < SNOOP_QUEUE {
+                self.vconn.send(Kind::Async, copy.clone());
+            }
+        }
+        match self.vconn.handshake(&self.name) {
+            Ok(None) => true,
+            // What a snooper says is of no interest, only that it is still there.
+            Ok(Some(_)) => loop {
+                match self.vconn.recv() {
+                    Ok(Some(_)) => {}
+                    Ok(None) => break true,
+                    Err(_) => break false,
+                }
+            },
+            Err(_) => false,
+        }
+    }
+
+    /// Lets go of the socket.
+    pub fn close(mut self, net: &Net) {
+        // A socket that is closed is forgotten by the kernel anyway.
+        let _ = self.vconn.stream_mut().deregister(&net.registry);
+    }
+}
