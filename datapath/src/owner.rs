@@ -22,6 +22,9 @@ pub struct Miss<'a> {
     pub version: u64,
     /// Now, in nanoseconds of the monotonic clock.
     pub now_ns: u64,
+    /// There is no packet: a cached flow is looked at again, with a key whose wildcarded bits are zero and an empty `frame`. The
+    /// translation has no effects then.
+    pub dry: bool,
 }
 
 /// What a translation came to: everything that is needed to treat this packet and all like it.
@@ -84,7 +87,7 @@ pub trait Credit: Send + Sync + std::fmt::Debug {
 /// Whoever decides.
 pub trait Owner: Send + Sync {
     /// Decides what to do with a packet and with all packets that agree with it under the mask that is returned, and
-    /// runs the effects of this packet that are not counting (learns its MAC, for instance). Counts nothing itself: the
+    /// runs the effects of this packet that are not counting (learns its MAC, for instance), unless [`Miss::dry`]. Counts nothing itself: the
     /// datapath calls [`Credit::count`] or counts in the flow.
     fn translate(&self, miss: &Miss<'_>, out: &mut Translation);
 

@@ -52,6 +52,13 @@ impl Counters {
         self.drops[reason as usize].fetch_add(frames, Ordering::Relaxed);
     }
 
+    /// Adds the drops that `other` counted.
+    pub fn inherit(&self, other: &Self) {
+        for (mine, theirs) in self.drops.iter().zip(&other.drops) {
+            mine.fetch_add(theirs.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
+
     /// What they all stand at now.
     pub fn read(&self) -> PortStats {
         PortStats {

@@ -1,0 +1,144 @@
+//! The execution of actions on a packet.
+//!
+//! Actions run in order on the packet itself. An output sends a copy, unless nothing comes after it: the last output takes the
+//! packet, so that the common case copies nothing. Changes go into the frame by [`packet::edit`], which keeps checksums and
+//! offload state right; metadata changes go into the key and the packet's handle.
+
+#[cfg(test)]
+mod tests;
+
+use packet::key::HEADER_WORDS;
+use packet::{Checksum, FlowKey, Layers, Packet, TooLong, edit, gso, parse};
+
+use crate::action::{Action, SetFields};
+use crate::drops::DropReason;
+use crate::worker::{Again, Out};
+
+/// VLAN tags that keys hold.
+const VLAN_LIMIT: usize = 2;
+
+/// A packet that actions are done to.
+pub(crate) struct Frame<'a> {
+    pub(crate) packet: Packet,
+    pub(crate) layers: Layers,
+    /// The key it was looked up by. Its metadata follows the actions, its header fields only where somebody asks.
+    pub(crate) key: &'a mut FlowKey,
+}
+
+impl Frame<'_> {
+    /// Does all of `actions`.
+    pub(crate) fn run(mut self, out: &mut Out, actions: &[Action]) {
+        let mut limit = None;
+        let mut used = false;
+        for (index, action) in actions.iter().enumerate() {
+            let last = index + 1 == actions.len();
+            match action {
+                Action::Output(port) => {
+                    used = true;
+                    match limit.take() {
+                        Some(limit) => out.output(*port, cut(&self.packet, limit)),
+                        None if last => return out.output(*port, self.packet),
+                        None => out.output(*port, self.packet.clone()),
+                    }
+                }
+                Action::Recirc(id) => {
+                    let mut key = *self.key;
+                    key.recirc_id.set(*id);
+                    if last {
+                        out.recirculated.push(Again { packet: self.packet, key });
+                        return;
+                    }
+                    out.recirculated.push(Again { packet: self.packet.clone(), key });
+                    used = true;
+                }
+                Action::Clone(actions) => {
+                    used = true;
+                    if last {
+                        return self.run(out, actions);
+                    }
+                    let mut key = *self.key;
+                    Frame { packet: self.packet.clone(), layers: self.layers, key: &mut key }
+                        .run(out, actions);
+                }
+                Action::Punt(cookie) => {
+                    used = true;
+                    self.punt(out, *cookie);
+                }
+                Action::Trunc(bytes) => limit = Some(*bytes as usize),
+                Action::Drop(reason) => return out.drop_packet(&self.packet, *reason),
+                edit => {
+                    if self.edit(edit).is_err() {
+                        return out.drop_packet(&self.packet, DropReason::TooLong);
+                    }
+                }
+            }
+        }
+        if !used {
+            out.drop_packet(&self.packet, DropReason::NoOutput);
+        }
+    }
+
+    /// Does an action that changes the packet.
+    fn edit(&mut self, action: &Action) -> Result<(), TooLong> {
+        match action {
+            Action::Set(fields) => self.set(fields),
+            Action::PushVlan { tpid, tci } => {
+                edit::push_vlan(&mut self.packet, &mut self.layers, *tpid, *tci)?
+            }
+            Action::PopVlan => {
+                edit::pop_vlan(&mut self.packet, &mut self.layers);
+                self.parse();
+            }
+            Action::PushMpls { lse, ethertype } => {
+                edit::push_mpls(&mut self.packet, &mut self.layers, *lse, *ethertype)?;
+                self.parse();
+            }
+            Action::PopMpls { ethertype } => {
+                edit::pop_mpls(&mut self.packet, &mut self.layers, *ethertype);
+                self.parse();
+            }
+            // The others are no edits.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Looks again where the headers are, and brings the key up to date.
+    fn parse(&mut self) {
+        self.layers = parse::extract_into(self.packet.data(), VLAN_LIMIT, self.key);
+    }
+
+    fn set(&mut self, fields: &SetFields) {
+        edit::apply_set(&mut self.packet, &self.layers, &fields.key, &fields.mask);
+        let mask = fields.mask.0.words();
+        for at in 0..HEADER_WORDS.start {
+            let word = &mut self.key.words_mut()[at];
+            *word = *word & !mask[at] | fields.key.words()[at] & mask[at];
+        }
+        self.packet.mark = self.key.pkt_mark.get();
+        self.packet.priority = self.key.skb_priority.get();
+    }
+
+    /// Hands the packet, as it now is, to the owner, with nothing left to offload.
+    fn punt(&mut self, out: &Out, cookie: u64) {
+        self.parse();
+        if matches!(self.packet.offload.checksum, Checksum::Partial { .. }) {
+            let mut whole = self.packet.clone();
+            gso::complete(&mut whole);
+            out.punt(cookie, self.key, whole.data());
+        } else {
+            out.punt(cookie, self.key, self.packet.data());
+        }
+    }
+}
+
+/// A copy of the first `limit` bytes, at least an Ethernet header. Its checksums are those of the whole.
+fn cut(packet: &Packet, limit: usize) -> Packet {
+    let mut copy = packet.clone();
+    if limit < copy.len() {
+        gso::complete(&mut copy);
+        copy.offload = packet::Offload::default();
+        copy.truncate(limit.max(parse::ETH_LEN));
+    }
+    copy
+}

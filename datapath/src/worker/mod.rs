@@ -1,0 +1,447 @@
+//! A worker: the way of a packet.
+//!
+//! ```text
+//! receive ─▶ extract ─▶ sign ─▶ probe ─▶ judge ──────────────▶ execute ─▶ flush
+//!  a batch    keys      hash +   cache    version, count ▲        │  counters, then
+//!             │         prefetch │                       │        │  per-port batches
+//!             │                  └─ no flow, or stale ─▶ resolve   │
+//!             └──────────────◀── recirculated ◀───────────────────┘
+//! ```
+//!
+//! Each arrow is a loop over the whole batch ([`Lane`]). The version is loaded once, after the batch was received, and holds for all
+//! its passes. `resolve` ([`miss`]) takes one packet at a time, in order: classifier, else the owner's translation, which is installed
+//! before the next packet is looked at. Flows that go away meanwhile keep what packets of this batch need until its end.
+//!
+//! Between batches: orders and packets from the control side, then a slice of housekeeping ([`sweep`]). Nothing on the way of a
+//! packet that hits allocates, locks or logs; the owner's translation is the only foreign code.
+
+mod miss;
+mod out;
+mod sweep;
+pub(crate) mod thread;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use packet::parse::{self, Layers};
+use packet::{FlowKey, Packet};
+
+pub(crate) use out::{Again, Out};
+
+use crate::action::PortNo;
+use crate::cache::Cache;
+use crate::control::Config;
+use crate::control::shared::{ASLEEP, Command, Coverage, Shared, WorkerShared};
+use crate::drops::DropReason;
+use crate::execute::Frame;
+use crate::megaflow::flow::Program;
+use crate::megaflow::registry::Writer;
+use crate::megaflow::{FlowId, Megaflows};
+use crate::owner::Hits;
+use crate::port::{Port, Readiness, RxQueue};
+
+/// Frames received at once. It also bounds the translations between two looks at orders.
+pub const BATCH: usize = 32;
+
+/// How often a packet may be recirculated.
+pub const MAX_RECIRCULATIONS: usize = 8;
+
+/// VLAN tags that keys hold.
+const VLAN_LIMIT: usize = 2;
+
+/// What is to be done with a packet of the batch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Plan {
+    /// What its flow says.
+    Flow(FlowId),
+    /// What the translation at this index of [`Lane::own`] says: it is not cached.
+    Own(usize),
+    /// Not known yet.
+    Open,
+}
+
+/// A batch on its way: parallel arrays, one element for each packet.
+#[derive(Debug, Default)]
+struct Lane {
+    packets: Vec<Packet>,
+    keys: Vec<FlowKey>,
+    layers: Vec<Layers>,
+    hashes: Vec<u64>,
+    plans: Vec<Plan>,
+    /// Indices of packets that no good flow was found for at once.
+    open: Vec<usize>,
+    /// Translations that are not cached.
+    own: Vec<Program>,
+    /// Keys below this index hold metadata of recirculated packets, to be cleared.
+    stained: usize,
+}
+
+/// What happened since the last flush.
+#[derive(Debug, Default)]
+struct Tally {
+    cache_hit: u64,
+    megaflow_hit: u64,
+    miss: u64,
+}
+
+/// A receive queue and its port.
+struct Rx {
+    port: Arc<Port>,
+    queue: Box<dyn RxQueue>,
+}
+
+/// Work in proportion to the number of flows that was ordered: done in slices.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Errand {
+    Purge,
+    SweepAll,
+}
+
+/// A worker. It owns its receive queues, transmit queues, caches and flows.
+pub struct Worker {
+    shared: Arc<Shared>,
+    me: Arc<WorkerShared>,
+    config: Arc<Config>,
+    rx: Vec<Rx>,
+    out: Out,
+    lane: Lane,
+    cache: Cache,
+    flows: Megaflows,
+    registry: Writer,
+    sweep: sweep::Sweep,
+    errand: Option<Errand>,
+    tally: Tally,
+    version: u64,
+    stopping: bool,
+    /// Whether the set of receive queues changed since the thread last looked.
+    rx_changed: bool,
+}
+
+impl std::fmt::Debug for Worker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Worker")
+            .field("index", &self.me.index)
+            .field("flows", &self.flows.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Worker {
+    pub(crate) fn new(shared: Arc<Shared>, me: Arc<WorkerShared>) -> Self {
+        let config = shared.config();
+        Self {
+            out: Out::new(shared.clone()),
+            cache: Cache::new(config.cache_entries),
+            flows: Megaflows::new(config.masks_per_port),
+            rx: Vec::new(),
+            lane: Lane::default(),
+            registry: Writer::default(),
+            sweep: sweep::Sweep::default(),
+            errand: None,
+            tally: Tally::default(),
+            version: 1,
+            stopping: false,
+            rx_changed: true,
+            shared,
+            me,
+            config,
+        }
+    }
+
+    /// One step of a worker without a thread: everything that waits now, at this time. Returns the number of packets received
+    /// and executed.
+    pub fn step(&mut self, now_ns: u64) -> usize {
+        self.me.get_up(self.version);
+        let packets = self.round(now_ns);
+        self.registry.flush(&self.me.registry, true);
+        self.me.seen.store(ASLEEP, Ordering::Release);
+        packets
+    }
+
+    /// Steps until there is nothing to do: no packet, no order under way. Returns the number of packets.
+    pub fn settle(&mut self, now_ns: u64) -> usize {
+        let mut packets = 0;
+        loop {
+            let more = self.step(now_ns);
+            packets += more;
+            if more == 0 && self.errand.is_none() && self.me.commands.is_empty() {
+                return packets;
+            }
+        }
+    }
+
+    /// Orders, packets to execute, one batch from each receive queue, a slice of housekeeping.
+    fn round(&mut self, now_ns: u64) -> usize {
+        self.obey();
+        let mut packets = self.execute_submitted(now_ns);
+        if self.out.retry() {
+            for queue in 0..self.rx.len() {
+                packets += self.receive(queue, now_ns);
+            }
+        }
+        if packets == 0 {
+            self.enter_version();
+        }
+        self.housekeep(now_ns);
+        packets
+    }
+
+    /// Takes the current version for what follows, and says so: nothing older is left in this worker.
+    fn enter_version(&mut self) {
+        self.version = self.shared.stamps.version();
+        self.me.seen.store(self.version, Ordering::Release);
+    }
+
+    /// Does what the control side ordered.
+    fn obey(&mut self) {
+        while self.errand.is_none() {
+            let Some(command) = self.me.commands.pop() else { return };
+            match command {
+                Command::AddPort { port, rx, tx } => {
+                    self.out.add(port.clone(), tx);
+                    self.rx.extend(rx.into_iter().map(|queue| Rx { port: port.clone(), queue }));
+                    self.rx_changed = true;
+                }
+                Command::DelPort(number) => {
+                    self.rx.retain(|rx| rx.port.number != number);
+                    self.out.remove(number);
+                    self.rx_changed = true;
+                }
+                Command::Configure(config) => self.configure(config),
+                Command::Purge => self.errand = Some(Errand::Purge),
+                Command::SweepAll => self.errand = Some(Errand::SweepAll),
+                Command::Stop => self.stopping = true,
+            }
+            match self.errand {
+                Some(_) => self.sweep.restart(),
+                None => self.order_done(),
+            }
+        }
+    }
+
+    fn order_done(&mut self) {
+        self.registry.flush(&self.me.registry, true);
+        self.me.done.fetch_add(1, Ordering::Release);
+    }
+
+    fn configure(&mut self, config: Arc<Config>) {
+        if config.cache_entries != self.config.cache_entries {
+            self.cache = Cache::new(config.cache_entries);
+        }
+        self.flows.set_masks_per_port(config.masks_per_port);
+        self.config = config;
+    }
+
+    /// Treats packets that the control side handed in.
+    fn execute_submitted(&mut self, now_ns: u64) -> usize {
+        if self.me.execute.is_empty() {
+            return 0;
+        }
+        let items: Vec<_> = std::iter::from_fn(|| self.me.execute.pop()).take(BATCH).collect();
+        self.enter_version();
+        let count = items.len();
+        for item in items {
+            let mut key = item.key;
+            let mut packet = item.packet;
+            packet.in_port = key.in_port.get();
+            packet.mark = key.pkt_mark.get();
+            packet.priority = key.skb_priority.get();
+            let layers = parse::extract_into(packet.data(), VLAN_LIMIT, &mut key);
+            let frame = Frame { packet, layers, key: &mut key };
+            frame.run(&mut self.out, &item.actions);
+        }
+        self.shared.coverage.execute.fetch_add(count as u64, Ordering::Relaxed);
+        self.recirculate(now_ns);
+        self.finish_batch();
+        self.me.executing.fetch_sub(count as u64, Ordering::AcqRel);
+        count
+    }
+
+    /// Receives a batch from a queue and treats it to the end.
+    fn receive(&mut self, queue: usize, now_ns: u64) -> usize {
+        let rx = &mut self.rx[queue];
+        let packets = &mut self.lane.packets;
+        let received = rx.queue.receive(BATCH, now_ns, packets);
+        if received == 0 {
+            return 0;
+        }
+        let bytes = packets.iter().map(|packet| packet.len() as u64).sum();
+        rx.port.counters.received(Hits { packets: received as u64, bytes });
+        packets.retain(|packet| packet.len() >= parse::ETH_LEN);
+        if packets.len() < received {
+            rx.port.counters.dropped(DropReason::RxInvalid, (received - packets.len()) as u64);
+        }
+        let in_port = rx.port.number;
+        self.enter_version();
+        self.extract(in_port);
+        self.pass(now_ns);
+        self.recirculate(now_ns);
+        self.finish_batch();
+        received
+    }
+
+    /// Gives every packet of a fresh batch its key.
+    fn extract(&mut self, in_port: PortNo) {
+        let lane = &mut self.lane;
+        lane.clean();
+        for ((packet, key), layers) in lane.packets.iter_mut().zip(&mut lane.keys).zip(&mut lane.layers) {
+            packet.in_port = in_port.0;
+            key.in_port.set(in_port.0);
+            key.pkt_mark.set(packet.mark);
+            key.skb_priority.set(packet.priority);
+            *layers = parse::extract_into(packet.data(), VLAN_LIMIT, key);
+        }
+    }
+
+    /// One pass of the batch in the lane: from keys to executed actions.
+    fn pass(&mut self, now_ns: u64) {
+        self.sign();
+        self.probe();
+        self.judge(now_ns);
+        for at in 0..self.lane.open.len() {
+            let index = self.lane.open[at];
+            self.lane.plans[index] = self.resolve(index, now_ns);
+        }
+        self.execute();
+    }
+
+    /// Hashes all keys and fetches their buckets.
+    fn sign(&mut self) {
+        let lane = &mut self.lane;
+        lane.hashes.clear();
+        for key in &lane.keys[..lane.packets.len()] {
+            let hash = self.flows.signature(key);
+            self.cache.prefetch(hash);
+            lane.hashes.push(hash);
+        }
+    }
+
+    /// Finds the flow of each packet in the cache: fetches the likely ones first, then compares.
+    fn probe(&mut self) {
+        let lane = &mut self.lane;
+        for hash in &lane.hashes {
+            if let Some(id) = self.cache.candidates(*hash).next() {
+                self.flows.prefetch(id);
+            }
+        }
+        lane.plans.clear();
+        for (hash, key) in lane.hashes.iter().zip(&lane.keys) {
+            let found = self.cache.candidates(*hash).find(|id| self.flows.covers(*id, key));
+            lane.plans.push(found.map_or(Plan::Open, Plan::Flow));
+        }
+    }
+
+    /// Counts the packets whose flow is good at this version; leaves the others open.
+    fn judge(&mut self, now_ns: u64) {
+        let lane = &mut self.lane;
+        lane.open.clear();
+        lane.own.clear();
+        for (index, plan) in lane.plans.iter_mut().enumerate() {
+            let good = match *plan {
+                Plan::Flow(id) => self.flows.hot(id).filter(|hot| hot.good_at == self.version),
+                _ => None,
+            };
+            if let Some(hot) = good {
+                let hits = Hits { packets: 1, bytes: lane.packets[index].len() as u64 };
+                hot.stats.add(hits, lane.keys[index].tcp_flags.get(), now_ns);
+            } else {
+                *plan = Plan::Open;
+                lane.open.push(index);
+            }
+        }
+        self.tally.cache_hit += (lane.plans.len() - lane.open.len()) as u64;
+    }
+
+    /// Does to each packet what was found to be done.
+    fn execute(&mut self) {
+        let lane = &mut self.lane;
+        for (index, packet) in lane.packets.drain(..).enumerate() {
+            let program = match lane.plans[index] {
+                Plan::Flow(id) => self.flows.hot(id).map(|hot| &hot.program),
+                Plan::Own(own) => lane.own.get(own),
+                Plan::Open => None,
+            };
+            match program {
+                Some(Program::Output(port)) => self.out.output(*port, packet),
+                Some(Program::Drop(reason)) => self.out.drop_packet(&packet, *reason),
+                Some(Program::Actions(actions)) => {
+                    let frame = Frame { packet, layers: lane.layers[index], key: &mut lane.keys[index] };
+                    lane.stained = lane.stained.max(index + 1);
+                    frame.run(&mut self.out, actions);
+                }
+                None => self.out.drop_packet(&packet, DropReason::UpcallError),
+            }
+        }
+    }
+
+    /// Further passes for the packets that asked for them, at the same version.
+    fn recirculate(&mut self, now_ns: u64) {
+        for _ in 0..MAX_RECIRCULATIONS {
+            if self.out.recirculated.is_empty() {
+                return;
+            }
+            self.shared.coverage.recirculate.fetch_add(self.out.recirculated.len() as u64, Ordering::Relaxed);
+            let lane = &mut self.lane;
+            lane.keys.clear();
+            lane.layers.clear();
+            for again in self.out.recirculated.drain(..) {
+                let mut key = again.key;
+                lane.layers.push(parse::extract_into(again.packet.data(), VLAN_LIMIT, &mut key));
+                lane.keys.push(key);
+                lane.packets.push(again.packet);
+            }
+            lane.stained = lane.keys.len();
+            self.pass(now_ns);
+        }
+        let left = std::mem::take(&mut self.out.recirculated);
+        left.iter().for_each(|again| self.out.drop_packet(&again.packet, DropReason::RecircTooDeep));
+    }
+
+    /// Ends a batch: counters first, then what is to be sent.
+    fn finish_batch(&mut self) {
+        self.flows.reclaim();
+        self.registry.flush(&self.me.registry, false);
+        self.tally.flush(&self.shared.coverage);
+        self.out.flush();
+    }
+
+    /// When there will be something to receive, going by the queues.
+    fn readiness(&self, now_ns: u64) -> Readiness {
+        let mut soonest = Readiness::Never;
+        for rx in &self.rx {
+            match (rx.queue.readiness(now_ns), soonest) {
+                (Readiness::Now, _) => return Readiness::Now,
+                (Readiness::At(at), Readiness::At(other)) => soonest = Readiness::At(at.min(other)),
+                (Readiness::At(at), _) => soonest = Readiness::At(at),
+                _ => {}
+            }
+        }
+        soonest
+    }
+}
+
+impl Lane {
+    /// Makes a key and layers for each packet; metadata of the keys is zero.
+    fn clean(&mut self) {
+        let stained = self.stained.min(self.keys.len());
+        self.keys[..stained].fill(FlowKey::default());
+        self.stained = 0;
+        if self.keys.len() < self.packets.len() {
+            self.keys.resize(self.packets.len(), FlowKey::default());
+            self.layers.resize(self.packets.len(), Layers::default());
+        }
+    }
+}
+
+impl Tally {
+    fn flush(&mut self, coverage: &Coverage) {
+        let Self { cache_hit, megaflow_hit, miss } = std::mem::take(self);
+        for (counter, value) in
+            [(&coverage.cache_hit, cache_hit), (&coverage.megaflow_hit, megaflow_hit), (&coverage.miss, miss)]
+        {
+            if value != 0 {
+                counter.fetch_add(value, Ordering::Relaxed);
+            }
+        }
+    }
+}
