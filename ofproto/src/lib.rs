@@ -1,3 +1,34 @@
-//! placeholder tour
+//! Bridges: OpenFlow tables, translation, MAC learning, connections to controllers.
+//!
+//! # Tour
+//!
+//! - [`Switch`] holds all bridges on one datapath and is its owner: it translates misses and takes packets sent up.
+//! - [`Bridge`] is the handle to one bridge: settings, ports, flow tables, MAC table, events.
+//! - [`config`] says what a bridge, a port and an interface are configured to be.
+//! - `table` holds rules with versions, the classifier, and transactions that change tables.
+//! - `xlate` translates a packet into datapath actions, a mask, dependencies and debts.
+//! - [`conn`] speaks OpenFlow with controllers.
+//!
+//! # Rules
+//!
+//! Time and randomness are arguments. Only the control thread changes settings and tables; workers only learn MACs.
 
+mod bridge;
+pub mod config;
 pub mod conn;
+mod context;
+mod counter;
+pub mod events;
+pub mod mac;
+pub mod port;
+mod state;
+mod switch;
+pub(crate) mod table;
+
+pub use bridge::{Bridge, BridgeError, TableStats};
+pub use counter::{Counter, Totals};
+pub use state::{BridgeId, FragMode};
+pub use switch::Switch;
+pub use table::flow_table::{Filter, HIDDEN_TABLE, TABLES};
+pub use table::rule::{HIDDEN_PRIORITY, Rule, RuleSpec};
+pub use table::txn::Txn;

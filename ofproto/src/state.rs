@@ -1,0 +1,156 @@
+//! Everything that translation reads, behind one lock.
+//!
+//! Workers hold the lock for reading during one translation. The control thread holds it for writing to change a setting, or to put a
+//! slice of rules in, at most a millisecond at a time. What a change of rules means to a reader is told by versions, not by the
+//! lock; a change of settings stands from when the lock is released, and is announced by the bridge's slot.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use datapath::action::PortNo;
+use datapath::stamps::{Slot, Stamps};
+use hashbrown::HashMap;
+use openflow::OfPort;
+
+use crate::config::{BridgeConfig, PortConfig};
+use crate::events::Events;
+use crate::mac::MacTable;
+use crate::port::{Numbers, Port};
+use crate::table::flow_table::{FlowTable, HIDDEN_TABLE};
+use crate::table::shape::mix;
+use crate::table::txn::Retired;
+
+/// A bridge's number within a switch; never used again.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub struct BridgeId(pub u32);
+
+/// What is done with IP fragments (`OFPC_FRAG_*`).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum FragMode {
+    /// Fragments match as packets whose ports are zero.
+    #[default]
+    Normal,
+    /// Fragments are dropped.
+    Drop,
+    /// First fragments match with their ports, later ones with zero.
+    NxMatch,
+}
+
+/// One bridge, as translation sees it.
+#[derive(Debug)]
+pub(crate) struct BridgeState {
+    pub(crate) id: BridgeId,
+    pub(crate) name: Arc<str>,
+    pub(crate) seed: u64,
+    pub(crate) config: BridgeConfig,
+    pub(crate) ports: BTreeMap<OfPort, Port>,
+    pub(crate) numbers: Numbers,
+    pub(crate) bundles: BTreeMap<String, Arc<PortConfig>>,
+    pub(crate) bundle_of: HashMap<OfPort, Arc<PortConfig>>,
+    pub(crate) tables: Vec<FlowTable>,
+    pub(crate) macs: Arc<Mutex<MacTable>>,
+    pub(crate) frags: FragMode,
+    pub(crate) packet_in_on_miss: bool,
+    pub(crate) events: Arc<Events>,
+    pub(crate) retired: VecDeque<Retired>,
+}
+
+impl BridgeState {
+    pub(crate) fn new(id: BridgeId, name: &str, config: BridgeConfig, seed: u64) -> Self {
+        let seed = mix(seed, u64::from(id.0) + 1);
+        let macs = MacTable::new(mix(seed, 4), config.mac_aging_s, config.mac_table_size);
+        let tables = (0..=HIDDEN_TABLE).map(|table| FlowTable::new(mix(seed, u64::from(table) + 16)));
+        Self {
+            id,
+            name: name.into(),
+            seed,
+            config,
+            ports: BTreeMap::new(),
+            numbers: Numbers::default(),
+            bundles: BTreeMap::new(),
+            bundle_of: HashMap::new(),
+            tables: tables.collect(),
+            macs: Arc::new(Mutex::new(macs)),
+            frags: FragMode::default(),
+            packet_in_on_miss: false,
+            events: Arc::default(),
+            retired: VecDeque::new(),
+        }
+    }
+
+    /// The slot that changes with any setting of this bridge or its ports.
+    pub(crate) fn config_slot(&self) -> Slot {
+        Slot::of_hash(mix(self.seed, 3))
+    }
+
+    /// Makes the map from interface to port settings anew.
+    pub(crate) fn index_bundles(&mut self) {
+        self.bundle_of.clear();
+        for bundle in self.bundles.values() {
+            for member in &bundle.members {
+                self.bundle_of.insert(*member, Arc::clone(bundle));
+            }
+        }
+    }
+}
+
+/// All bridges, and which bridge a port belongs to.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    pub(crate) bridges: BTreeMap<BridgeId, BridgeState>,
+    pub(crate) by_dp: HashMap<PortNo, (BridgeId, OfPort)>,
+    pub(crate) by_patch: HashMap<String, (BridgeId, OfPort)>,
+    pub(crate) next_bridge: u32,
+}
+
+type Passed = Box<dyn Fn(u64) -> bool + Send + Sync>;
+
+/// What the switch and its bridges share.
+pub(crate) struct Core {
+    pub(crate) stamps: Arc<Stamps>,
+    pub(crate) seed: u64,
+    pub(crate) contexts: crate::context::Contexts,
+    state: RwLock<State>,
+    passed: RwLock<Option<Passed>>,
+}
+
+impl std::fmt::Debug for Core {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Core").field("version", &self.stamps.version()).finish_non_exhaustive()
+    }
+}
+
+impl Core {
+    pub(crate) fn new(stamps: Arc<Stamps>, seed: u64) -> Self {
+        Self {
+            stamps,
+            seed,
+            contexts: crate::context::Contexts::default(),
+            state: RwLock::default(),
+            passed: RwLock::default(),
+        }
+    }
+
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    pub(crate) fn set_passed(&self, passed: Passed) {
+        *self.passed.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(passed);
+    }
+
+    /// Whether every worker has passed `version`.
+    pub(crate) fn has_passed(&self, version: u64) -> bool {
+        let passed = self.passed.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        passed.as_ref().is_none_or(|passed| passed(version))
+    }
+
+    /// Announces that state behind these slots has changed.
+    pub(crate) fn touch(&self, slots: impl IntoIterator<Item = Slot>) -> u64 {
+        self.stamps.publish(|_| slots)
+    }
+}

@@ -1,0 +1,131 @@
+//! The switch: all bridges on one datapath.
+
+use std::sync::Arc;
+
+use datapath::stamps::Stamps;
+
+use crate::bridge::{Bridge, BridgeError, lock};
+use crate::config::BridgeConfig;
+use crate::events::RemovedReason;
+use crate::state::{BridgeId, BridgeState, Core};
+use crate::table::rule::Rule;
+use crate::table::txn::{self, Txn};
+
+/// How often time-outs of rules and MACs are looked at.
+const SCAN_INTERVAL_NS: u64 = 500_000_000;
+/// How soon to look again for rules whose version workers had not passed.
+const RETRY_NS: u64 = 2_000_000;
+/// MACs that expire in one go.
+const MACS_PER_RUN: usize = 1024;
+
+/// All bridges on one datapath; the datapath's owner.
+#[derive(Debug)]
+pub struct Switch {
+    pub(crate) core: Arc<Core>,
+    next_scan_ns: std::sync::atomic::AtomicU64,
+}
+
+impl Switch {
+    /// A switch without bridges, on the datapath that works by `stamps`. `seed` makes hashes unpredictable.
+    pub fn new(stamps: Arc<Stamps>, seed: u64) -> Self {
+        Self { core: Arc::new(Core::new(stamps, seed)), next_scan_ns: 0.into() }
+    }
+
+    /// How to ask the datapath whether every worker has passed a version. Until this is set, every version counts as passed at once.
+    pub fn set_passed(&self, passed: impl Fn(u64) -> bool + Send + Sync + 'static) {
+        self.core.set_passed(Box::new(passed));
+    }
+
+    /// Adds a bridge without ports or rules.
+    pub fn add_bridge(&self, name: &str, config: BridgeConfig) -> Result<Arc<Bridge>, BridgeError> {
+        let mut state = self.core.write();
+        if state.bridges.values().any(|bridge| &*bridge.name == name) {
+            return Err(BridgeError::Exists(name.to_owned()));
+        }
+        state.next_bridge += 1;
+        let id = BridgeId(state.next_bridge);
+        let mut bridge = BridgeState::new(id, name, BridgeConfig::default(), self.core.seed);
+        bridge.config.tables.clear();
+        let handle = Arc::new(Bridge::new(&self.core, &bridge));
+        state.bridges.insert(id, bridge);
+        drop(state);
+        handle.configure(config);
+        Ok(handle)
+    }
+
+    /// Removes a bridge and all its ports from the switch. Its handles stay valid and do nothing.
+    pub fn remove_bridge(&self, name: &str) {
+        let mut state = self.core.write();
+        let Some(id) = state.bridges.values().find(|bridge| &*bridge.name == name).map(|bridge| bridge.id) else {
+            return;
+        };
+        state.by_dp.retain(|_, (bridge, _)| *bridge != id);
+        state.by_patch.retain(|_, (bridge, _)| *bridge != id);
+        let slots: Vec<_> = state.bridges.values().map(BridgeState::config_slot).collect();
+        state.bridges.remove(&id);
+        drop(state);
+        self.core.touch(slots);
+    }
+
+    /// The bridge of this name.
+    pub fn bridge(&self, name: &str) -> Option<Arc<Bridge>> {
+        let state = self.core.read();
+        let bridge = state.bridges.values().find(|bridge| &*bridge.name == name)?;
+        Some(Arc::new(Bridge::new(&self.core, bridge)))
+    }
+
+    /// All bridges, in the order in which they were added.
+    pub fn bridges(&self) -> Vec<Arc<Bridge>> {
+        self.core.read().bridges.values().map(|bridge| Arc::new(Bridge::new(&self.core, bridge))).collect()
+    }
+
+    /// Lets rules and MACs expire, and takes out what no worker sees any more. Returns when to call again.
+    pub fn run(&self, now_ns: u64) -> u64 {
+        use std::sync::atomic::Ordering::Relaxed;
+        let ids: Vec<BridgeId> = self.core.read().bridges.keys().copied().collect();
+        let mut waiting = false;
+        let scan = now_ns >= self.next_scan_ns.load(Relaxed);
+        for id in ids {
+            if scan {
+                self.expire_rules(id, now_ns);
+                self.expire_macs(id, now_ns);
+            }
+            waiting |= txn::purge(&self.core, id);
+        }
+        if scan {
+            self.next_scan_ns.store(now_ns + SCAN_INTERVAL_NS, Relaxed);
+        }
+        let next_scan = self.next_scan_ns.load(Relaxed);
+        if waiting { next_scan.min(now_ns + RETRY_NS) } else { next_scan }
+    }
+
+    fn expire_rules(&self, id: BridgeId, now_ns: u64) {
+        let expired = |rule: &&Arc<Rule>| rule.has_timeout() && rule.expiry_ns(now_ns) <= now_ns;
+        let due: Vec<Arc<Rule>> = {
+            let state = self.core.read();
+            let Some(bridge) = state.bridges.get(&id) else { return };
+            bridge.tables.iter().flat_map(|t| t.all().filter(expired).cloned().collect::<Vec<_>>()).collect()
+        };
+        if due.is_empty() {
+            return;
+        }
+        let (hard, idle): (Vec<_>, Vec<_>) = due.into_iter().partition(|rule| rule.is_past_hard_timeout(now_ns));
+        let mut txn = Txn::new(&self.core, id);
+        txn.at(now_ns);
+        txn.doom(hard, Some(RemovedReason::HardTimeout));
+        txn.doom(idle, Some(RemovedReason::IdleTimeout));
+        txn.commit();
+    }
+
+    fn expire_macs(&self, id: BridgeId, now_ns: u64) {
+        let Some(macs) = self.core.read().bridges.get(&id).map(|bridge| Arc::clone(&bridge.macs)) else { return };
+        let slots: Vec<_> = {
+            let mut macs = lock(&macs);
+            let gone = macs.expire(now_ns, MACS_PER_RUN);
+            gone.into_iter().map(|key| macs.slot(key)).collect()
+        };
+        if !slots.is_empty() {
+            self.core.touch(slots);
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! A rule: one flow of a flow table.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use openflow::action::Action;
+use openflow::{FlowFlags, Instructions, Match, OfPort};
+use packet::{FlowKey, FlowMask};
+
+use super::Versioned;
+use super::shape::{Shape, Values};
+use crate::counter::{Counter, Totals};
+
+/// The version of a rule that is not yet visible, or not yet gone.
+const NEVER: u64 = u64::MAX;
+
+/// Lowest priority that no controller can give: rules from here on are the switch's own and are not shown.
+pub const HIDDEN_PRIORITY: i32 = 65536;
+
+/// Everything of a rule that is chosen by who adds it.
+#[derive(Clone, Debug)]
+pub struct RuleSpec {
+    /// Table.
+    pub table: u8,
+    /// Priority; from [`HIDDEN_PRIORITY`] on for the switch's own.
+    pub priority: i32,
+    /// Cookie.
+    pub cookie: u64,
+    /// Seconds without packets, 0 for ever.
+    pub idle_timeout: u16,
+    /// Seconds to live, 0 for ever.
+    pub hard_timeout: u16,
+    /// Eviction rank.
+    pub importance: u16,
+    /// Flags that a flow keeps.
+    pub flags: FlowFlags,
+    /// What it does.
+    pub instructions: Arc<Instructions>,
+    /// When it was added, nanoseconds of the monotonic clock.
+    pub created_ns: u64,
+    /// When it was last changed.
+    pub modified_ns: u64,
+}
+
+/// A rule. Its specification never changes: a modification replaces the rule.
+#[derive(Debug)]
+pub struct Rule {
+    spec: RuleSpec,
+    mask: Arc<FlowMask>,
+    shape: Arc<Shape>,
+    values: Values,
+    /// Place among the rules of its tuple when they are listed.
+    pub(crate) order: u64,
+    counter: Arc<Counter>,
+    added: AtomicU64,
+    removed: AtomicU64,
+    /// The writer has decided to remove it, whether readers see that already or not.
+    doomed: AtomicBool,
+}
+
+impl Rule {
+    /// A rule that no reader sees yet.
+    pub(crate) fn new(
+        spec: RuleSpec,
+        key: &FlowKey,
+        (mask, shape): (Arc<FlowMask>, Arc<Shape>),
+        order: u64,
+        counter: Arc<Counter>,
+    ) -> Self {
+        let values = shape.values(key);
+        Self {
+            spec,
+            mask,
+            shape,
+            values,
+            order,
+            counter,
+            added: AtomicU64::new(NEVER),
+            removed: AtomicU64::new(NEVER),
+            doomed: AtomicBool::new(false),
+        }
+    }
+
+    /// What was asked for.
+    pub fn spec(&self) -> &RuleSpec {
+        &self.spec
+    }
+
+    /// Value of its match; zero outside [`mask`](Self::mask).
+    pub fn key(&self) -> FlowKey {
+        self.shape.expand(&self.values)
+    }
+
+    /// Which bits its match looks at.
+    pub fn mask(&self) -> &FlowMask {
+        &self.mask
+    }
+
+    /// Its match.
+    pub fn flow_match(&self) -> Match {
+        Match { key: self.key(), mask: *self.mask }
+    }
+
+    /// What it counted.
+    pub fn totals(&self) -> Totals {
+        self.counter.totals()
+    }
+
+    pub(crate) fn counter(&self) -> &Arc<Counter> {
+        &self.counter
+    }
+
+    /// When it was last used: when it was added, if never.
+    pub fn used_ns(&self) -> u64 {
+        self.totals().used_ns.max(self.spec.created_ns)
+    }
+
+    /// Whether it is one of the switch's own, not shown to controllers.
+    pub fn is_hidden(&self) -> bool {
+        self.spec.priority >= HIDDEN_PRIORITY
+    }
+
+    /// Whether it stands, as the writer sees it: it is there, or about to be, and not about to go.
+    pub(crate) fn is_live(&self) -> bool {
+        !self.doomed.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_doomed(&self, doomed: bool) {
+        self.doomed.store(doomed, Ordering::Relaxed);
+    }
+
+    /// Whether a transaction that put it in was committed.
+    pub(crate) fn was_published(&self) -> bool {
+        self.added.load(Ordering::Relaxed) != NEVER
+    }
+
+    /// Readers see it from `version` on.
+    pub(crate) fn appear(&self, version: u64) {
+        self.added.store(version, Ordering::Relaxed);
+    }
+
+    /// Readers see it no more from `version` on.
+    pub(crate) fn vanish(&self, version: u64) {
+        self.removed.store(version, Ordering::Relaxed);
+    }
+
+    /// Whether its actions send to `port`.
+    pub(crate) fn outputs_to(&self, port: OfPort) -> bool {
+        let instructions = &self.spec.instructions;
+        let written = instructions.write.iter().flatten();
+        instructions.apply.iter().chain(written).any(|action| sends_to(action, port))
+    }
+
+    /// Whether its actions use group `group`.
+    pub(crate) fn uses_group(&self, group: u32) -> bool {
+        let instructions = &self.spec.instructions;
+        let written = instructions.write.iter().flatten();
+        instructions.apply.iter().chain(written).any(|action| matches!(action, Action::Group(id) if *id == group))
+    }
+
+    /// When it expires if no packet comes; [`NEVER`] if it has no time-out.
+    pub(crate) fn expiry_ns(&self, now_ns: u64) -> u64 {
+        let after = |since: u64, seconds: u16| {
+            if seconds == 0 { NEVER } else { since.saturating_add(u64::from(seconds) * 1_000_000_000) }
+        };
+        let idle = if self.spec.idle_timeout == 0 { NEVER } else { after(self.used_ns().min(now_ns), self.spec.idle_timeout) };
+        idle.min(after(self.spec.modified_ns, self.spec.hard_timeout))
+    }
+
+    /// Whether its hard time-out has passed.
+    pub(crate) fn is_past_hard_timeout(&self, now_ns: u64) -> bool {
+        let seconds = u64::from(self.spec.hard_timeout);
+        seconds != 0 && now_ns >= self.spec.modified_ns.saturating_add(seconds * 1_000_000_000)
+    }
+
+    /// Whether it could expire.
+    pub(crate) fn has_timeout(&self) -> bool {
+        self.spec.idle_timeout != 0 || self.spec.hard_timeout != 0
+    }
+}
+
+fn sends_to(action: &Action, port: OfPort) -> bool {
+    match action {
+        Action::Output { port: to, .. } | Action::OutputTrunc { port: to, .. } | Action::Enqueue { port: to, .. } => {
+            *to == port
+        }
+        Action::Controller(_) => port == OfPort::CONTROLLER,
+        _ => false,
+    }
+}
+
+impl Versioned for Rule {
+    fn priority(&self) -> i32 {
+        self.spec.priority
+    }
+
+    fn visible_at(&self, version: u64) -> bool {
+        self.added.load(Ordering::Relaxed) <= version && version < self.removed.load(Ordering::Relaxed)
+    }
+}
