@@ -61,7 +61,12 @@ pub struct Bridge {
 
 impl Bridge {
     pub(crate) fn new(core: &Arc<Core>, state: &BridgeState) -> Self {
-        Self { core: Arc::clone(core), id: state.id, name: Arc::clone(&state.name), events: Arc::clone(&state.events) }
+        Self {
+            core: Arc::clone(core),
+            id: state.id,
+            name: Arc::clone(&state.name),
+            events: Arc::clone(&state.events),
+        }
     }
 
     /// Name.
@@ -188,7 +193,9 @@ impl Bridge {
     /// Attaches an interface to another port of the datapath, or to another peer.
     pub fn reattach(&self, number: OfPort, attachment: &Attachment) {
         let mut state = self.core.write();
-        let Some(port) = state.bridges.get(&self.id).and_then(|b| b.ports.get(&number)).cloned() else { return };
+        let Some(port) = state.bridges.get(&self.id).and_then(|b| b.ports.get(&number)).cloned() else {
+            return;
+        };
         let mut slots = Vec::new();
         if let Some(dp) = port.dp {
             state.by_dp.remove(&dp);
@@ -275,7 +282,13 @@ impl Bridge {
     }
 
     /// What a port-mod asks for: sets the flags of `mask` to those of `flags`. `hw_addr` must be the port's.
-    pub fn port_mod(&self, number: OfPort, hw_addr: [u8; 6], flags: PortFlags, mask: PortFlags) -> Result<Port, OfError> {
+    pub fn port_mod(
+        &self,
+        number: OfPort,
+        hw_addr: [u8; 6],
+        flags: PortFlags,
+        mask: PortFlags,
+    ) -> Result<Port, OfError> {
         let port = self.port(number).ok_or(OfError::OFPPMFC_BAD_PORT)?;
         if port.hw_addr != hw_addr {
             return Err(OfError::OFPPMFC_BAD_HW_ADDR);
@@ -357,7 +370,8 @@ impl Bridge {
     /// Every rule of every table, hidden ones and the hidden table included.
     pub fn all_rules(&self) -> Vec<Arc<Rule>> {
         self.read(|bridge| {
-            let mut rules: Vec<_> = bridge.tables.iter().flat_map(|table| table.all().cloned().collect::<Vec<_>>()).collect();
+            let mut rules: Vec<_> =
+                bridge.tables.iter().flat_map(|table| table.all().cloned().collect::<Vec<_>>()).collect();
             rules.sort_by_key(|rule| (rule.spec().table, -rule.spec().priority, rule.order));
             rules
         })

@@ -237,7 +237,8 @@ impl MacTable {
 
     /// Forgets everything, static too, at a port that is going away.
     pub(crate) fn forget_port(&mut self, port: OfPort) -> Vec<MacKey> {
-        let keys: Vec<MacKey> = self.entries.iter().filter(|(_, e)| e.port == port).map(|(key, _)| *key).collect();
+        let keys: Vec<MacKey> =
+            self.entries.iter().filter(|(_, e)| e.port == port).map(|(key, _)| *key).collect();
         keys.iter().for_each(|key| {
             self.unlink(*key);
         });
@@ -272,7 +273,8 @@ impl MacTable {
 
     /// When the next entry is past its age.
     pub(crate) fn next_expiry_ns(&self) -> Option<u64> {
-        let learned = self.order.values().filter_map(|key| self.entries.get(key)).find(|entry| !entry.fixed)?;
+        let learned =
+            self.order.values().filter_map(|key| self.entries.get(key)).find(|entry| !entry.fixed)?;
         Some(learned.used_ns + self.idle_ns)
     }
 

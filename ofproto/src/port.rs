@@ -13,7 +13,7 @@ use datapath::action::PortNo;
 pub use openflow::OfPort;
 
 /// First number that is reserved: ordinary ports are below.
-const LIMIT: OfPort = OfPort(openflow::port::MAX as u32);
+const LIMIT: OfPort = OfPort(0xff00);
 
 bitflags! {
     /// Settings of a port that a controller may change, in the bits of OpenFlow 1.0's `OFPPC_*`.

@@ -56,7 +56,8 @@ impl Switch {
     /// Removes a bridge and all its ports from the switch. Its handles stay valid and do nothing.
     pub fn remove_bridge(&self, name: &str) {
         let mut state = self.core.write();
-        let Some(id) = state.bridges.values().find(|bridge| &*bridge.name == name).map(|bridge| bridge.id) else {
+        let Some(id) = state.bridges.values().find(|bridge| &*bridge.name == name).map(|bridge| bridge.id)
+        else {
             return;
         };
         state.by_dp.retain(|_, (bridge, _)| *bridge != id);
@@ -109,7 +110,8 @@ impl Switch {
         if due.is_empty() {
             return;
         }
-        let (hard, idle): (Vec<_>, Vec<_>) = due.into_iter().partition(|rule| rule.is_past_hard_timeout(now_ns));
+        let (hard, idle): (Vec<_>, Vec<_>) =
+            due.into_iter().partition(|rule| rule.is_past_hard_timeout(now_ns));
         let mut txn = Txn::new(&self.core, id);
         txn.at(now_ns);
         txn.doom(hard, Some(RemovedReason::HardTimeout));
@@ -118,7 +120,9 @@ impl Switch {
     }
 
     fn expire_macs(&self, id: BridgeId, now_ns: u64) {
-        let Some(macs) = self.core.read().bridges.get(&id).map(|bridge| Arc::clone(&bridge.macs)) else { return };
+        let Some(macs) = self.core.read().bridges.get(&id).map(|bridge| Arc::clone(&bridge.macs)) else {
+            return;
+        };
         let slots: Vec<_> = {
             let mut macs = lock(&macs);
             let gone = macs.expire(now_ns, MACS_PER_RUN);

@@ -122,7 +122,12 @@ impl FlowTable {
     }
 
     /// Puts a rule in, not yet visible. `keep` hands on the place in listings and the counter of a rule that it replaces.
-    pub(crate) fn insert(&mut self, spec: RuleSpec, m: &Match, keep: Option<(u64, Arc<Counter>)>) -> (Arc<Rule>, Touched) {
+    pub(crate) fn insert(
+        &mut self,
+        spec: RuleSpec,
+        m: &Match,
+        keep: Option<(u64, Arc<Counter>)>,
+    ) -> (Arc<Rule>, Touched) {
         let (order, counter) = keep.unwrap_or_else(|| {
             self.next_order += 1;
             (self.next_order, Arc::default())

@@ -155,7 +155,11 @@ impl Rule {
     pub(crate) fn uses_group(&self, group: u32) -> bool {
         let instructions = &self.spec.instructions;
         let written = instructions.write.iter().flatten();
-        instructions.apply.iter().chain(written).any(|action| matches!(action, Action::Group(id) if *id == group))
+        instructions
+            .apply
+            .iter()
+            .chain(written)
+            .any(|action| matches!(action, Action::Group(id) if *id == group))
     }
 
     /// When it expires if no packet comes; [`NEVER`] if it has no time-out.
@@ -163,7 +167,11 @@ impl Rule {
         let after = |since: u64, seconds: u16| {
             if seconds == 0 { NEVER } else { since.saturating_add(u64::from(seconds) * 1_000_000_000) }
         };
-        let idle = if self.spec.idle_timeout == 0 { NEVER } else { after(self.used_ns().min(now_ns), self.spec.idle_timeout) };
+        let idle = if self.spec.idle_timeout == 0 {
+            NEVER
+        } else {
+            after(self.used_ns().min(now_ns), self.spec.idle_timeout)
+        };
         idle.min(after(self.spec.modified_ns, self.spec.hard_timeout))
     }
 
@@ -181,9 +189,9 @@ impl Rule {
 
 fn sends_to(action: &Action, port: OfPort) -> bool {
     match action {
-        Action::Output { port: to, .. } | Action::OutputTrunc { port: to, .. } | Action::Enqueue { port: to, .. } => {
-            *to == port
-        }
+        Action::Output { port: to, .. }
+        | Action::OutputTrunc { port: to, .. }
+        | Action::Enqueue { port: to, .. } => *to == port,
         Action::Controller(_) => port == OfPort::CONTROLLER,
         _ => false,
     }

@@ -47,7 +47,8 @@ pub(crate) type Values = SmallVec<[u64; 4]>;
 
 /// Continues a hash with one word.
 pub(crate) fn mix(hash: u64, word: u64) -> u64 {
-    let wide = u128::from(hash ^ word ^ 0x9e37_79b9_7f4a_7c15) * u128::from(0xa076_1d64_78bd_642f_u64 ^ hash.rotate_left(32) | 1);
+    let wide = u128::from(hash ^ word ^ 0x9e37_79b9_7f4a_7c15)
+        * u128::from(0xa076_1d64_78bd_642f_u64 ^ hash.rotate_left(32) | 1);
     (wide as u64) ^ (wide >> 64) as u64
 }
 

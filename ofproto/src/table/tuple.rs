@@ -148,7 +148,9 @@ impl<R: Versioned> Tuple<R> {
     /// All rules with exactly this value, highest priority first.
     pub(super) fn same_value(&self, key: &FlowKey) -> &[Arc<R>] {
         let hash = self.hashes(key)[STAGES - 1];
-        self.chains.find(hash, |chain| self.shape.agrees(key, &chain.values)).map_or(&[], |chain| &chain.rules)
+        self.chains
+            .find(hash, |chain| self.shape.agrees(key, &chain.values))
+            .map_or(&[], |chain| &chain.rules)
     }
 
     /// All rules.

@@ -128,7 +128,13 @@ impl Txn {
         self.add_in(bridge, table, fm, priority)
     }
 
-    fn add_in(&mut self, bridge: &mut BridgeState, table: u8, fm: &FlowMod, priority: i32) -> Result<(), OfError> {
+    fn add_in(
+        &mut self,
+        bridge: &mut BridgeState,
+        table: u8,
+        fm: &FlowMod,
+        priority: i32,
+    ) -> Result<(), OfError> {
         let flows = &mut bridge.tables[usize::from(table)];
         let old = flows.find_exactly(&fm.flow_match, priority).cloned();
         let mut keep = None;
@@ -141,7 +147,9 @@ impl Txn {
                 };
                 keep = Some((old.order, counter));
             }
-            None if fm.flags.contains(FlowFlags::CHECK_OVERLAP) && flows.overlaps(&fm.flow_match, priority) => {
+            None if fm.flags.contains(FlowFlags::CHECK_OVERLAP)
+                && flows.overlaps(&fm.flow_match, priority) =>
+            {
                 return Err(OfError::OFPFMFC_OVERLAP);
             }
             None => {}
@@ -224,8 +232,11 @@ impl Txn {
             modified_ns: self.now_ns,
             ..old.spec().clone()
         };
-        let counter: Arc<Counter> =
-            if fm.flags.contains(FlowFlags::RESET_COUNTS) { Arc::default() } else { Arc::clone(old.counter()) };
+        let counter: Arc<Counter> = if fm.flags.contains(FlowFlags::RESET_COUNTS) {
+            Arc::default()
+        } else {
+            Arc::clone(old.counter())
+        };
         self.slots.extend(flows.slots_of_remove(old));
         flows.set_doomed(old, true);
         self.removed.push(Removal { rule: Arc::clone(old), reason: None });
@@ -266,7 +277,9 @@ impl Txn {
     }
 
     fn select_strict(&self, filter: &Filter, priority: i32) -> Vec<Arc<Rule>> {
-        self.read(|bridge| tables_of(bridge, filter).filter_map(|t| t.find_strict(filter, priority).cloned()).collect())
+        self.read(|bridge| {
+            tables_of(bridge, filter).filter_map(|t| t.find_strict(filter, priority).cloned()).collect()
+        })
     }
 
     fn roll_back(&mut self) {
@@ -312,7 +325,11 @@ pub(crate) fn tables_of<'a>(
 
 fn filter_of(fm: &FlowMod) -> Result<Filter, OfError> {
     if fm.table_id.is_some_and(|table| table >= TABLES) {
-        return Err(if fm.table_id == Some(HIDDEN_TABLE) { OfError::OFPBRC_EPERM } else { OfError::OFPBRC_BAD_TABLE_ID });
+        return Err(if fm.table_id == Some(HIDDEN_TABLE) {
+            OfError::OFPBRC_EPERM
+        } else {
+            OfError::OFPBRC_BAD_TABLE_ID
+        });
     }
     Ok(Filter {
         table: fm.table_id,
