@@ -10,7 +10,7 @@ build) packages="gcc make" ;;
 demo) packages="$switch_tools $traffic" ;;
 test) packages="$switch_tools $traffic openssl python3-venv qemu-system-x86 busybox-static" ;;
 bench) packages="$switch_tools $traffic bridge-utils" ;;
-bench-peers) packages="$switch_tools openvswitch-switch-dpdk python3" ;;
+bench-peers) packages="$switch_tools openvswitch-switch-dpdk librte-net-pcap23 librte-net-null23 librte-mempool-ring23 python3" ;;
 *) echo "usage: $0 build|demo|test|bench|bench-peers" >&2; exit 2 ;;
 esac
 
