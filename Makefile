@@ -31,7 +31,7 @@ lint:
 
 bench: build
 	@scripts/setup.sh bench
-	@scripts/bench.sh
+	@scripts/bench.py
 
 # All rows, or those named: make bench-peers ROWS="a c" FLOWS="1 10000"
 bench-peers: build

@@ -21,9 +21,7 @@ import sys
 import tempfile
 import time
 
-SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
-PEER = "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk"
-OURS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../target/release/turnoutd")
+from peers import OURS, OVS_DPDK, Switch
 HUGE = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
 HUGE_PAGES = 1400
 TURNS, TURN_SECONDS = 5, 1.0
@@ -98,63 +96,11 @@ ROWS = {
 
 # ---- switches --------------------------------------------------------------------------------------------------------
 
-class Switch:
-    """A switch with a database in a directory and a namespace of its own."""
+class Measured(Switch):
+    """A switch that forwards from a port `source` to a port `sink`, on the second core."""
 
-    def __init__(self, name, binary, stack):
-        self.name, self.netns = name, f"bench{os.getpid()}-{name}"
-        self.dir = tempfile.mkdtemp(prefix=f"turnout-bench-{name}-")
-        stack.callback(shutil.rmtree, self.dir, ignore_errors=True)
-        subprocess.run(["ip", "netns", "add", self.netns], check=True)
-        stack.callback(subprocess.run, ["ip", "netns", "del", self.netns])
-        self.env = dict(os.environ, OVS_SYSLOG_METHOD="null",
-                        **{v: self.dir for v in ("OVS_RUNDIR", "OVS_LOGDIR", "OVS_DBDIR", "OVS_SYSCONFDIR")})
-        self.run("ovsdb-tool", "create", f"{self.dir}/conf.db", SCHEMA)
-        self.spawn(stack, "ovsdb-server", "--pidfile", "-vconsole:off", f"--remote=punix:{self.dir}/db.sock", f"{self.dir}/conf.db")
-        self.until(lambda: self.try_run("ovs-vsctl", "--no-wait", "--timeout=2", "init"))
-        self.vsctl("--no-wait", "set", "Open_vSwitch", ".", "other_config:pmd-cpu-mask=0x2", *self.options())
-        self.process = self.spawn(stack, binary, "--pidfile", "--log-file", "-vconsole:off")
-        self.until(lambda: self.try_run("ovs-vsctl", "--timeout=2", "init"))
-
-    def options(self):
-        return []
-
-    def command(self, *args):
-        return ["ip", "netns", "exec", self.netns, *args]
-
-    def run(self, *args):
-        done = subprocess.run(self.command(*args), env=self.env, capture_output=True, text=True)
-        if done.returncode:
-            sys.exit(f"{self.name}: {' '.join(args)}: {done.stdout}{done.stderr}")
-        return done.stdout
-
-    def try_run(self, *args):
-        return subprocess.run(self.command(*args), env=self.env, capture_output=True).returncode == 0
-
-    def spawn(self, stack, *args):
-        process = subprocess.Popen(self.command(*args), env=self.env, cwd=self.dir, stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-        def end():
-            process.send_signal(signal.SIGCONT)
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        stack.callback(end)
-        return process
-
-    def until(self, condition):
-        for _ in range(300):
-            if condition():
-                return
-            time.sleep(0.1)
-        sys.exit(f"{self.name}: did not start; log: {open(f'{self.dir}/ovs-vswitchd.log').read()[-2000:]}")
-
-    def vsctl(self, *args):
-        return self.run("ovs-vsctl", "--timeout=60", *args)
+    def __init__(self, name, binary, stack, options=()):
+        super().__init__(name, binary, stack, ["other_config:pmd-cpu-mask=0x2", *options])
 
     def set_up(self, pcap, flows):
         path = f"{self.dir}/flows"
@@ -185,12 +131,9 @@ class Switch:
         return packets, seconds
 
 
-class Ours(Switch):
+class Ours(Measured):
     def __init__(self, stack):
-        link = tempfile.mkdtemp(prefix="turnout-bench-bin-")
-        stack.callback(shutil.rmtree, link, ignore_errors=True)
-        os.symlink(os.path.realpath(OURS), f"{link}/ovs-vswitchd")
-        super().__init__("turnout", f"{link}/ovs-vswitchd", stack)
+        super().__init__("turnout", OURS, stack)
 
     def source(self, pcap):
         return ["type=replay", f"options:pcap={pcap}", "options:loop=true"]
@@ -199,16 +142,11 @@ class Ours(Switch):
         return ["type=null"]
 
 
-class Peer(Switch):
+class Peer(Measured):
     def __init__(self, stack):
-        link = tempfile.mkdtemp(prefix="turnout-bench-bin-")
-        stack.callback(shutil.rmtree, link, ignore_errors=True)
-        os.symlink(PEER, f"{link}/ovs-vswitchd")
-        super().__init__("ovs", f"{link}/ovs-vswitchd", stack)
-
-    def options(self):
-        return ["other_config:dpdk-init=true", "other_config:dpdk-socket-mem=2048", "other_config:dpdk-lcore-mask=0x1",
-                "other_config:dpdk-extra=--no-pci --huge-unlink"]
+        super().__init__("ovs", OVS_DPDK, stack,
+                         ["other_config:dpdk-init=true", "other_config:dpdk-socket-mem=2048", "other_config:dpdk-lcore-mask=0x1",
+                          "other_config:dpdk-extra=--no-pci --huge-unlink"])
 
     def source(self, pcap):
         return ["type=dpdk", f"options:dpdk-devargs=net_pcap0,rx_pcap={pcap},infinite_rx=1"]

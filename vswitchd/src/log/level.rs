@@ -215,6 +215,11 @@ impl Default for Levels {
 }
 
 impl Levels {
+    /// All modules that have levels.
+    pub(super) fn modules() -> &'static [&'static str] {
+        MODULES
+    }
+
     /// The module's own name if it is one that has levels.
     pub(super) fn module(word: &str) -> Option<&'static str> {
         let word = word.replace('-', "_");

@@ -1,5 +1,6 @@
 //! The `tracing` subscriber: takes events, writes lines.
 
+use std::collections::HashSet;
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -40,7 +41,8 @@ struct State {
     file: LogFile,
     syslog: Syslog,
     rates: RateLimits,
-    rate_limited: bool,
+    /// Modules whose warnings are not limited.
+    unlimited: HashSet<&'static str>,
     sequence: u64,
 }
 
@@ -71,7 +73,7 @@ impl Vlog {
             file: LogFile::default(),
             syslog: Syslog::new(syslog),
             rates: RateLimits::default(),
-            rate_limited: true,
+            unlimited: HashSet::new(),
             sequence: 0,
         };
         let most_verbose = AtomicU8::new(Level::Info as u8);
@@ -147,9 +149,16 @@ impl Vlog {
         self.state().console = on;
     }
 
-    /// Turns the limits on repeated warnings on or off.
-    pub fn set_rate_limited(&self, on: bool) {
-        self.state().rate_limited = on;
+    /// Turns the limit on repeated warnings on or off, for these modules or, if none is named, for all.
+    pub fn set_rate_limited(&self, modules: &[String], on: bool) -> Result<(), String> {
+        let named = modules.iter().filter(|name| !name.eq_ignore_ascii_case("any"));
+        let modules = named.map(|name| Levels::module(name).ok_or("unknown module")).collect::<Result<Vec<_>, _>>()?;
+        let mut state = self.state();
+        let which = if modules.is_empty() { Levels::modules().to_vec() } else { modules };
+        for module in which {
+            if on { state.unlimited.remove(module) } else { state.unlimited.insert(module) };
+        }
+        Ok(())
     }
 
     fn wants(&self, level: Level) -> bool {
@@ -230,7 +239,7 @@ impl Subscriber for Vlog {
         let mut message = Message::default();
         event.record(&mut message);
         let mut state = self.state();
-        if level == Level::Warn && state.rate_limited {
+        if level == Level::Warn && !state.unlimited.contains(module) {
             let site = std::ptr::from_ref(metadata).addr();
             match state.rates.admit(site, Instant::now()) {
                 None => return,

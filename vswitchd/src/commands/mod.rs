@@ -1,0 +1,15 @@
+//! The commands of `ovs-appctl`, one file for each family.
+
+mod daemon;
+mod vlog;
+
+use crate::appctl::Registry;
+use crate::control::Control;
+
+/// All commands.
+pub fn all() -> Registry<Control> {
+    let mut registry = Registry::default();
+    registry.extend(daemon::commands());
+    registry.extend(vlog::commands());
+    registry
+}
