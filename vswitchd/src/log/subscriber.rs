@@ -152,11 +152,16 @@ impl Vlog {
     /// Turns the limit on repeated warnings on or off, for these modules or, if none is named, for all.
     pub fn set_rate_limited(&self, modules: &[String], on: bool) -> Result<(), String> {
         let named = modules.iter().filter(|name| !name.eq_ignore_ascii_case("any"));
-        let modules = named.map(|name| Levels::module(name).ok_or("unknown module")).collect::<Result<Vec<_>, _>>()?;
+        let modules =
+            named.map(|name| Levels::module(name).ok_or("unknown module")).collect::<Result<Vec<_>, _>>()?;
         let mut state = self.state();
         let which = if modules.is_empty() { Levels::modules().to_vec() } else { modules };
         for module in which {
-            if on { state.unlimited.remove(module) } else { state.unlimited.insert(module) };
+            if on {
+                state.unlimited.remove(module)
+            } else {
+                state.unlimited.insert(module)
+            };
         }
         Ok(())
     }
