@@ -9,6 +9,7 @@
 //! - At most `vlan_limit` VLAN tags are taken; a tag beyond shows as EtherType 0x8100 or 0x88a8.
 //! - An IPv4 header whose length fields do not fit the frame gives no L3 fields at all. Its version nibble and checksum are not looked at.
 //! - IPv6 extension headers are walked; `nw_proto` is what follows them, or 44 in a later fragment.
+//! - A TCP header whose length is below 20 or beyond the packet has no ports and no flags.
 //! - ARP only for Ethernet and IPv4; an opcode above 255 is zero.
 //! - A neighbour solicitation or advertisement with the same address option twice has no ND fields.
 //!
@@ -345,6 +346,9 @@ fn transport(rest: Cursor<'_>, key: &mut FlowKey, layers: &mut Layers) -> Option
     match key.nw_proto {
         ip_proto::TCP => {
             let tcp = rest.peek::<20>()?;
+            if !(20..=rest.left()).contains(&(usize::from(tcp[12] >> 4) * 4)) {
+                return None;
+            }
             ports(tcp, key);
             key.tcp_flags = U16::new(u16::from_be_bytes([tcp[12], tcp[13]]) & 0x0fff);
         }
