@@ -17,6 +17,8 @@ mod control;
 pub mod drops;
 mod execute;
 mod megaflow;
+pub mod netdev;
+pub mod netlink;
 pub mod owner;
 pub mod port;
 pub mod stamps;

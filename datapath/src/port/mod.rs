@@ -13,6 +13,7 @@ pub mod memory;
 pub mod null;
 pub mod replay;
 mod spec;
+pub mod taps;
 
 use std::os::fd::RawFd;
 use std::sync::Arc;

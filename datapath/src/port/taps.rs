@@ -1,0 +1,60 @@
+//! The taps that this process holds, by name.
+//!
+//! A tap may be moved into another namespace and goes on working there, because what the switch holds is its descriptor. Who
+//! wants to know its state, or take it away for good, therefore goes by that descriptor, found here by the port's name.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use crate::netlink::Netns;
+
+/// `TUNSETPERSIST` of `linux/if_tun.h`.
+const TUNSETPERSIST: libc::c_ulong = 0x4004_54cb;
+
+static OPEN: Mutex<BTreeMap<String, Weak<OwnedFd>>> = Mutex::new(BTreeMap::new());
+
+fn open() -> MutexGuard<'static, BTreeMap<String, Weak<OwnedFd>>> {
+    OPEN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Remembers a tap for as long as its descriptor is open.
+pub(super) fn remember(name: &str, fd: &Arc<OwnedFd>) {
+    let mut open = open();
+    open.retain(|_, fd| fd.strong_count() > 0);
+    open.insert(name.to_owned(), Arc::downgrade(fd));
+}
+
+fn find(name: &str) -> Option<Arc<OwnedFd>> {
+    open().get(name)?.upgrade()
+}
+
+/// Whether this process holds a tap of this name.
+pub fn is_open(name: &str) -> bool {
+    find(name).is_some()
+}
+
+/// The namespace in which the tap of this name now is; nothing if there is no such tap or its device was removed.
+pub fn netns_of(name: &str) -> Option<Netns> {
+    Netns::of_tap(&find(name)?).ok()
+}
+
+/// The inodes of all namespaces with a tap of ours.
+pub fn namespaces() -> BTreeSet<u64> {
+    let fds: Vec<_> = open().values().filter_map(Weak::upgrade).collect();
+    fds.iter().filter_map(|fd| Netns::of_tap(fd).ok()).map(|netns| netns.inode()).collect()
+}
+
+/// From now on the device of this name lives no longer than its port: it goes when the port is closed. Without this, a tap stays
+/// when it is closed, and with it the host's addresses on it. Nothing happens when there is no such tap.
+pub fn release(name: &str) -> io::Result<()> {
+    find(name).map_or(Ok(()), |fd| set_persistent(&*fd, false))
+}
+
+/// Makes the device behind a tap's descriptor outlive it, or not.
+pub(super) fn set_persistent(fd: &impl AsRawFd, persistent: bool) -> io::Result<()> {
+    // SAFETY: the request takes a number.
+    let rc = unsafe { libc::ioctl(fd.as_raw_fd(), TUNSETPERSIST, libc::c_ulong::from(persistent)) };
+    if rc < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
