@@ -3,6 +3,7 @@
 //! - [`Packet`]: the handle of a frame, its pooled buffer ([`pool`]) and its [`offload`] state.
 //! - [`checksum`]: whole and incremental sums.
 //! - [`FlowKey`], [`FlowMask`]: every field a lookup can look at.
+//! - [`ct_state`]: the connection state bits and their text.
 //! - [`parse`]: from a frame to its key and the places of its headers.
 //! - [`edit`]: fields set under masks, tags and labels pushed and popped, checksums kept right.
 //! - [`gso`]: checksums completed and super-frames cut for ports that cannot.
@@ -11,6 +12,7 @@
 
 pub mod buffer;
 pub mod checksum;
+pub mod ct_state;
 pub mod edit;
 pub mod gso;
 pub mod key;
