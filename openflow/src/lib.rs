@@ -5,14 +5,18 @@
 //! - [`version`] and [`header`] cut a stream into messages and agree on a version;
 //! - [`error`] names every reason for refusing a message and its number in each version;
 //! - [`field`] is the table of fields, by which all that is generic goes;
-//! - [`flow_match`] and [`action`] are the neutral model of flows, [`flow_mod`] that of a change to them.
+//! - [`flow_match`] and [`action`] are the neutral model of flows, [`flow_mod`] that of a change to them,
+//!   [`flow_stats`] what is told of them;
+//! - [`message`] has a value for every message and makes bytes of it in every version.
 
 pub mod action;
 pub mod error;
 pub mod field;
 pub mod flow_match;
 pub mod flow_mod;
+pub mod flow_stats;
 pub mod header;
+pub mod message;
 pub mod port;
 pub mod text;
 pub mod version;
@@ -23,6 +27,8 @@ pub use error::OfError;
 pub use field::{FieldId, SubField};
 pub use flow_match::Match;
 pub use flow_mod::{FlowFlags, FlowMod, FlowModCommand};
+pub use flow_stats::{FlowRemoved, FlowStats, FlowStatsRequest, RemovedReason};
 pub use header::Header;
+pub use message::{Dialect, Message};
 pub use port::OfPort;
 pub use version::{Version, Versions};
