@@ -9,10 +9,15 @@
 //! [`Capabilities`] that the driver gave.
 
 mod counters;
+mod landing;
 pub mod memory;
 pub mod null;
+pub mod packet_socket;
 pub mod replay;
+mod ring;
+pub mod silence;
 mod spec;
+pub mod tap;
 pub mod taps;
 
 use std::os::fd::RawFd;
@@ -193,15 +198,30 @@ pub enum PortError {
     },
 }
 
+impl PortError {
+    /// What the database's `Interface.error` says of it, in Open vSwitch's words.
+    pub fn open_text(&self) -> String {
+        match self {
+            Self::Device { name, source, .. } => {
+                format!("could not open network device {name} ({})", crate::netdev::reason(source))
+            }
+            Self::BadName(name) => format!("could not open network device {name} (Invalid argument)"),
+            Self::Exists(name) => format!("could not open network device {name} (File exists)"),
+            Self::NoSuchPort(_) | Self::Full | Self::Option { .. } => self.to_string(),
+        }
+    }
+}
+
 /// Opens the device of `port` with a transmit queue for each of `workers` workers. The driver sets MTU and capabilities.
 pub fn open(port: &Arc<Port>, workers: usize) -> Result<Queues, PortError> {
     match &port.spec.kind {
         PortKind::Null => Ok(null::open(port, workers)),
         PortKind::Replay(options) => replay::open(port, options, workers),
         PortKind::Memory(wires) => Ok(memory::open(port, wires, workers)),
-        PortKind::System | PortKind::Internal | PortKind::Tap => Err(PortError::Option {
-            name: port.spec.name.clone(),
-            what: "port type is not supported".to_owned(),
-        }),
+        PortKind::System => packet_socket::open(port, workers),
+        PortKind::Internal | PortKind::Tap => tap::open(port, workers),
     }
 }
+
+#[cfg(test)]
+mod device_tests;

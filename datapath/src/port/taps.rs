@@ -12,6 +12,9 @@ use crate::netlink::Netns;
 
 /// `TUNSETPERSIST` of `linux/if_tun.h`.
 const TUNSETPERSIST: libc::c_ulong = 0x4004_54cb;
+/// `TUNGETIFF` of `linux/if_tun.h`.
+const TUNGETIFF: libc::c_ulong = 0x8004_54d2;
+const IFF_PERSIST: libc::c_short = 0x0800;
 
 static OPEN: Mutex<BTreeMap<String, Weak<OwnedFd>>> = Mutex::new(BTreeMap::new());
 
@@ -57,4 +60,14 @@ pub(super) fn set_persistent(fd: &impl AsRawFd, persistent: bool) -> io::Result<
     // SAFETY: the request takes a number.
     let rc = unsafe { libc::ioctl(fd.as_raw_fd(), TUNSETPERSIST, libc::c_ulong::from(persistent)) };
     if rc < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Whether the device behind a tap's descriptor will outlive it. Not so when the device is gone already.
+pub(super) fn is_persistent(fd: &impl AsRawFd) -> bool {
+    // SAFETY: all zeros is a valid `ifreq`.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    // SAFETY: the request writes an `ifreq`.
+    let rc = unsafe { libc::ioctl(fd.as_raw_fd(), TUNGETIFF, &raw mut request) };
+    // SAFETY: on success the kernel has written the flags.
+    rc == 0 && unsafe { request.ifr_ifru.ifru_flags } & IFF_PERSIST != 0
 }
