@@ -147,7 +147,7 @@ impl Bridge {
                 .allocate(config.ofport_request, now_ns, |port| ports.contains_key(&port))
                 .ok_or_else(|| BridgeError::NoPortNumbers(self.name.to_string()))?
         };
-        let port = port_of(config, number);
+        let port = port_of(config, number, now_ns);
         bridge.ports.insert(number, port.clone());
         let slot = bridge.config_slot();
         let mut slots = vec![slot];
@@ -474,7 +474,7 @@ fn ends_of(attachment: &Attachment) -> (Option<datapath::action::PortNo>, Option
     }
 }
 
-fn port_of(config: &InterfaceConfig, number: OfPort) -> Port {
+fn port_of(config: &InterfaceConfig, number: OfPort, now_ns: u64) -> Port {
     let (dp, peer) = ends_of(&config.attachment);
     Port {
         number,
@@ -484,5 +484,6 @@ fn port_of(config: &InterfaceConfig, number: OfPort) -> Port {
         link: LinkState::default(),
         dp,
         peer,
+        created_ns: now_ns,
     }
 }

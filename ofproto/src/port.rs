@@ -72,6 +72,8 @@ pub struct Port {
     pub dp: Option<PortNo>,
     /// Name of the peer of a patch port.
     pub peer: Option<String>,
+    /// When it was added, nanoseconds of the monotonic clock.
+    pub created_ns: u64,
 }
 
 impl Port {

@@ -1,10 +1,24 @@
 //! Connections to controllers and to `ovs-ofctl`.
 
+mod bridge_conns;
+mod budget;
+mod bundle;
 pub mod config;
-pub mod door;
-pub mod hello;
-pub mod packet_in;
-pub mod rconn;
-pub mod reconnect;
-pub mod tokens;
-pub mod vconn;
+mod door;
+mod fail_open;
+mod handle;
+mod hello;
+mod manager;
+mod notify;
+mod ofconn;
+mod packet_in;
+mod rconn;
+mod reconnect;
+mod session;
+mod tokens;
+mod vconn;
+mod work;
+
+pub use config::{ConnConfig, ConnKind, ControllerConfig, ControllerStatus};
+pub use manager::ConnManager;
+pub use reconnect::Timing;

@@ -126,10 +126,21 @@ impl Rconn {
     }
 
     /// Changes what versions are offered; a connection that speaks none of them is dropped.
-    pub fn set_allowed(&mut self, allowed: Versions, net: &Net, now: u64) {
+    pub fn set_allowed(&mut self, allowed: Versions, net: &Net, now: u64) -> Change {
         self.allowed = allowed;
-        if self.version().is_some_and(|version| !allowed.contains(version)) {
-            self.reconnect(net, now);
+        if self.version().is_none_or(|version| allowed.contains(version)) {
+            return Change::None;
+        }
+        self.reconnect(net, now);
+        Change::Disconnected
+    }
+
+    /// Sends what is queued, as far as the socket takes it.
+    pub fn flush(&mut self, net: &Net, now: u64) -> Change {
+        let Some(vconn) = self.vconn.as_mut().filter(|vconn| vconn.has_output()) else { return Change::None };
+        match vconn.flush() {
+            Ok(_) => Change::None,
+            Err(error) => self.failed(net, now, &error),
         }
     }
 
@@ -388,9 +399,8 @@ mod tests {
         let timing = Timing::default();
         let mut rconn = Rconn::accepted(name, stream, Token(1), Versions::ALL, timing, &net, 0).unwrap();
         assert_eq!(rconn.run(&net, 1), Change::Connected(Version::V13));
-        rconn.set_allowed(Versions::only(Version::V13), &net, 2);
-        assert!(rconn.is_connected());
-        rconn.set_allowed(Versions::only(Version::V10), &net, 2);
+        assert_eq!(rconn.set_allowed(Versions::only(Version::V13), &net, 2), Change::None);
+        assert_eq!(rconn.set_allowed(Versions::only(Version::V10), &net, 2), Change::Disconnected);
         assert_eq!(rconn.fsm().state(), State::Disconnected);
     }
 }

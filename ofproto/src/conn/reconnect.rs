@@ -131,6 +131,11 @@ impl Reconnect {
         matches!(self.state, State::Active | State::Idle)
     }
 
+    /// Since when messages pass, ms.
+    pub fn connected_since(&self) -> Option<u64> {
+        self.connected_at_ms.filter(|_| self.is_connected())
+    }
+
     /// Whether we are the side that connects.
     pub fn reopens(&self) -> bool {
         self.reopen

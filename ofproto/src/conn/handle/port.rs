@@ -1,0 +1,124 @@
+//! Ports and their queues.
+
+use openflow::message::port_stats::PortStats;
+use openflow::message::{
+    Message, PortConfig, PortDesc, PortFeatures, PortMod, PortState, QueueRequest, StatsReply,
+};
+use openflow::{OfError, OfPort, Version};
+
+use super::{Effect, Turn};
+use crate::Bridge;
+use crate::port::{Port, PortFlags};
+
+/// Stands for all queues (`OFPQ_ALL`).
+const ALL_QUEUES: u32 = u32::MAX;
+
+/// A port as controllers are told of it.
+pub(crate) fn desc_of(port: &Port) -> PortDesc {
+    let link = &port.link;
+    let mut config = PortConfig::from_bits_truncate(port.flags.bits());
+    config.set(PortConfig::PORT_DOWN, link.admin_down || port.flags.contains(PortFlags::DOWN));
+    let state = if link.link_down { PortState::LINK_DOWN } else { PortState::LIVE };
+    PortDesc {
+        port_no: port.number,
+        hw_addr: port.hw_addr,
+        name: port.name.clone(),
+        config,
+        state,
+        curr: PortFeatures::from_bits_truncate(link.current),
+        advertised: PortFeatures::from_bits_truncate(link.advertised),
+        supported: PortFeatures::from_bits_truncate(link.supported),
+        peer: PortFeatures::from_bits_truncate(link.peer),
+        curr_speed: link.current_kbps,
+        max_speed: link.max_kbps,
+    }
+}
+
+/// The ports that a request is about: one, or all.
+fn chosen(turn: &Turn<'_>, port: OfPort) -> Vec<Port> {
+    match port {
+        OfPort::NONE => turn.bridge.ports(),
+        number => turn.bridge.port(number).into_iter().collect(),
+    }
+}
+
+pub(super) fn desc(turn: &mut Turn<'_>, port: OfPort) {
+    let ports = chosen(turn, port).iter().map(desc_of).collect();
+    turn.reply_stats(StatsReply::PortDesc(ports));
+}
+
+pub(super) fn stats(turn: &mut Turn<'_>, port: OfPort) {
+    let ports = chosen(turn, port);
+    let stats = ports.iter().map(|port| stats_of(turn, port)).collect();
+    turn.reply_stats(StatsReply::Port(stats));
+}
+
+fn stats_of(turn: &Turn<'_>, port: &Port) -> PortStats {
+    let age_ns = turn.now_ns.saturating_sub(port.created_ns);
+    let mut stats = PortStats {
+        port_no: port.number,
+        duration_sec: (age_ns / 1_000_000_000) as u32,
+        duration_nsec: (age_ns % 1_000_000_000) as u32,
+        ..PortStats::default()
+    };
+    if let Some(counted) = port.dp.and_then(|number| turn.datapath.port_stats(number)) {
+        stats.rx_packets = counted.rx.packets;
+        stats.rx_bytes = counted.rx.bytes;
+        stats.tx_packets = counted.tx.packets;
+        stats.tx_bytes = counted.tx.bytes;
+    }
+    stats
+}
+
+pub(super) fn port_mod(turn: &mut Turn<'_>, request: &PortMod) -> Result<(), OfError> {
+    turn.may_change()?;
+    let before = check_mod(turn.bridge, request)?;
+    let after = apply_mod(turn.bridge, request)?;
+    // Before 1.5, whoever changes a port is not told of it.
+    if before.flags != after.flags && turn.conn.version().is_some_and(|version| version < Version::V15) {
+        turn.effects.push(Effect::ChangedPort(request.port_no));
+    }
+    Ok(())
+}
+
+/// Whether a port-mod can be done; the port as it is.
+pub(in crate::conn) fn check_mod(bridge: &Bridge, request: &PortMod) -> Result<Port, OfError> {
+    let port = bridge.port(request.port_no).ok_or(OfError::OFPPMFC_BAD_PORT)?;
+    if port.hw_addr == request.hw_addr { Ok(port) } else { Err(OfError::OFPPMFC_BAD_HW_ADDR) }
+}
+
+/// Does it; the port as it is then.
+pub(in crate::conn) fn apply_mod(bridge: &Bridge, request: &PortMod) -> Result<Port, OfError> {
+    let flags = PortFlags::from_bits_truncate(request.config.bits());
+    let mask = PortFlags::from_bits_truncate(request.mask.bits());
+    bridge.port_mod(request.port_no, request.hw_addr, flags, mask)
+}
+
+/// Queues are not told of: there are none.
+pub(super) fn queue_config(turn: &mut Turn<'_>, port: OfPort) -> Result<(), OfError> {
+    turn.bridge.port(port).ok_or(OfError::OFPQOFC_BAD_PORT)?;
+    turn.reply(&Message::QueueGetConfigReply(port, Vec::new()));
+    Ok(())
+}
+
+pub(super) fn queue_desc(turn: &mut Turn<'_>, request: &QueueRequest) -> Result<(), OfError> {
+    known_queues(turn, request)?;
+    turn.reply_stats(StatsReply::QueueDesc(Vec::new()));
+    Ok(())
+}
+
+pub(super) fn queue_stats(turn: &mut Turn<'_>, request: &QueueRequest) -> Result<(), OfError> {
+    known_queues(turn, request)?;
+    turn.reply_stats(StatsReply::Queue(Vec::new()));
+    Ok(())
+}
+
+fn known_queues(turn: &Turn<'_>, request: &QueueRequest) -> Result<(), OfError> {
+    if request.port_no != OfPort::NONE && turn.bridge.port(request.port_no).is_none() {
+        Err(OfError::OFPQOFC_BAD_PORT)
+    } else if request.queue_id != ALL_QUEUES {
+        Err(OfError::OFPQOFC_BAD_QUEUE)
+    } else {
+        Ok(())
+    }
+}

@@ -1,0 +1,87 @@
+//! Tables: numbers, features, settings.
+
+use openflow::OfError;
+use openflow::message::table::{EvictionFlags, TableMiss};
+use openflow::message::table_features::TableFeatures;
+use openflow::message::{StatsReply, TableDesc, TableMod, TableStats};
+
+use super::Turn;
+use crate::conn::work::Work;
+use crate::{Bridge, TABLES};
+
+/// Flows that a table without a limit is said to hold at most.
+const NO_LIMIT: u32 = 1_000_000;
+/// Stands for all tables (`OFPTT_ALL`).
+const ALL_TABLES: u8 = 0xff;
+
+fn name_of(configured: &str, table: u8) -> String {
+    if configured.is_empty() { format!("table{table}") } else { configured.to_owned() }
+}
+
+fn limit_of(limit: Option<usize>) -> u32 {
+    limit.map_or(NO_LIMIT, |limit| u32::try_from(limit).unwrap_or(u32::MAX))
+}
+
+pub(super) fn stats(turn: &mut Turn<'_>) {
+    let stats = (0..TABLES).map(|table| {
+        let counted = turn.bridge.table_stats(table);
+        TableStats {
+            table_id: table,
+            name: name_of(&counted.name, table),
+            max_entries: limit_of(counted.limit),
+            active: u32::try_from(counted.active).unwrap_or(u32::MAX),
+            lookups: counted.lookups,
+            matched: counted.matches,
+            ..TableStats::default()
+        }
+    });
+    let stats = stats.collect();
+    turn.reply_stats(StatsReply::Table(stats));
+}
+
+/// The features of all tables are over a megabyte: they are told one by one. They cannot be set.
+pub(super) fn features(turn: &mut Turn<'_>, is_empty: bool) -> Result<(), OfError> {
+    if !is_empty {
+        return Err(OfError::OFPTFFC_EPERM);
+    }
+    let xid = turn.xid;
+    turn.start(Work::TableFeatures { xid, next: 0 });
+    Ok(())
+}
+
+/// The features of one table.
+pub(in crate::conn) fn features_of(bridge: &Bridge, version: openflow::Version, table: u8) -> TableFeatures {
+    let counted = bridge.table_stats(table);
+    let name = name_of(&counted.name, table);
+    let _ = version;
+    TableFeatures {
+        table_id: table,
+        name,
+        max_entries: limit_of(counted.limit),
+        eviction: counted.evict,
+        ..TableFeatures::default()
+    }
+}
+
+pub(super) fn desc(turn: &mut Turn<'_>) {
+    let tables = (0..TABLES).map(|table| {
+        let evicts = turn.bridge.table_stats(table).evict;
+        let flags =
+            if evicts { EvictionFlags::OTHER | EvictionFlags::LIFETIME } else { EvictionFlags::empty() };
+        TableDesc { table_id: table, eviction: evicts, eviction_flags: flags, vacancy: None }
+    });
+    let tables = tables.collect();
+    turn.reply_stats(StatsReply::TableDesc(tables));
+}
+
+/// Nothing of a table can be changed in this way: only a change that is none is accepted.
+pub(super) fn table_mod(turn: &mut Turn<'_>, request: &TableMod) -> Result<(), OfError> {
+    turn.may_change()?;
+    if request.table_id != ALL_TABLES && request.table_id >= TABLES {
+        return Err(OfError::OFPTMFC_BAD_TABLE);
+    }
+    let changes = request.eviction == Some(true)
+        || request.vacancy_events == Some(true)
+        || request.miss.is_some_and(|miss| miss != TableMiss::Controller);
+    if changes { Err(OfError::OFPTMFC_EPERM) } else { Ok(()) }
+}

@@ -1,0 +1,207 @@
+//! One OpenFlow connection of a bridge: its line, its session, its long requests, the packets on their way to it.
+
+use bytes::Bytes;
+use mio::Token;
+use openflow::header::messages;
+use openflow::message::Message;
+use openflow::{OfError, Version};
+
+use super::config::{ConnKind, ControllerConfig, ControllerStatus};
+use super::fail_open::Admission;
+use super::hello;
+use super::packet_in::limiter::{Limiter, LimiterStats};
+use super::rconn::{Change, Net, Rconn};
+use super::session::Session;
+use super::vconn::{Kind, Vconn};
+use super::work::Work;
+
+/// Names of the two rate limiters in `Controller.status`: packets that missed, packets that an action sent.
+const LIMITER_NAMES: [&str; 2] = ["miss", "action"];
+
+/// One connection.
+#[derive(Debug)]
+pub struct OfConn {
+    /// The line.
+    pub rconn: Rconn,
+    /// What it is for.
+    pub kind: ConnKind,
+    /// Its `Controller` row; what a row would say by default for a management connection.
+    pub config: ControllerConfig,
+    /// From hello to end.
+    pub session: Option<Session>,
+    /// A request that takes longer than a turn. Nothing else is read meanwhile.
+    pub work: Option<Work>,
+    /// A request that has to wait for another connection's.
+    pub waiting: Option<Bytes>,
+    /// Whether the controller has taken us in.
+    pub admission: Admission,
+    limiters: [Option<Limiter<Bytes>>; 2],
+}
+
+impl OfConn {
+    /// A connection that was accepted or is to be opened.
+    pub fn new(rconn: Rconn, kind: ConnKind, config: ControllerConfig, now_ms: u64) -> Self {
+        let limiter = || config.rate_limit.map(|rate| Limiter::new(rate, config.burst_limit, now_ms));
+        let limiters = [limiter(), limiter()];
+        let admission = Admission::new(now_ms);
+        Self { rconn, kind, config, session: None, work: None, waiting: None, admission, limiters }
+    }
+
+    /// Under which its socket is registered.
+    pub fn token(&self) -> Token {
+        self.rconn.token()
+    }
+
+    /// The version spoken.
+    pub fn version(&self) -> Option<Version> {
+        self.session.as_ref().map(|session| session.dialect.version)
+    }
+
+    /// Takes new settings of the same row into account.
+    pub fn reconfigure(&mut self, config: &ControllerConfig, now_ms: u64) {
+        self.rconn.set_timing(config.timing);
+        self.rconn.set_dscp(config.dscp);
+        if (config.rate_limit, config.burst_limit) != (self.config.rate_limit, self.config.burst_limit) {
+            for limiter in &mut self.limiters {
+                match (config.rate_limit, limiter.as_mut()) {
+                    (None, _) => *limiter = None,
+                    (Some(rate), Some(limiter)) => limiter.set_limits(rate, config.burst_limit),
+                    (Some(rate), None) => *limiter = Some(Limiter::new(rate, config.burst_limit, now_ms)),
+                }
+            }
+        }
+        self.config = config.clone();
+    }
+
+    /// Connects, negotiates, probes, sends.
+    pub fn run(&mut self, net: &Net, now_ms: u64) -> Change {
+        let change = self.rconn.run(net, now_ms);
+        self.on_change(change);
+        self.release_packets(now_ms);
+        let said_so = self.session.as_ref().is_some_and(|session| session.admitted);
+        let since = self.rconn.fsm().connected_since();
+        self.admission.update(since, said_so, now_ms);
+        change
+    }
+
+    /// Begins or ends the session as the line came up or went down.
+    pub fn on_change(&mut self, change: Change) {
+        match change {
+            Change::None => {}
+            Change::Connected(version) => {
+                self.session = Some(Session::new(version, self.kind, self.config.enable_async));
+            }
+            Change::Disconnected => self.forget(),
+        }
+    }
+
+    /// Ends the session.
+    pub fn forget(&mut self) {
+        self.session = None;
+        self.work = None;
+        self.waiting = None;
+    }
+
+    /// Whether so much waits to be sent that no more should be read.
+    pub fn is_congested(&self) -> bool {
+        self.rconn.vconn().is_none_or(Vconn::congested)
+    }
+
+    /// Answers a request.
+    pub fn reply(&mut self, xid: u32, message: &Message) {
+        self.send(Kind::Reply, xid, message);
+    }
+
+    /// Sends a message that nobody asked for.
+    pub fn notify(&mut self, message: &Message) {
+        self.send(Kind::Async, 0, message);
+    }
+
+    fn send(&mut self, kind: Kind, xid: u32, message: &Message) {
+        let Some(session) = &self.session else { return };
+        match message.to_bytes(&session.dialect, xid) {
+            Ok(bytes) => messages(bytes).for_each(|message| self.rconn.send(kind, message)),
+            Err(error) => tracing::warn!(
+                target: "ofp_msgs",
+                "{}: message cannot be sent in {} ({})",
+                self.rconn.name(),
+                session.dialect.version,
+                error.name()
+            ),
+        }
+    }
+
+    /// Refuses a request.
+    pub fn refuse(&mut self, request: &[u8], error: OfError) {
+        let Some(version) = self.version() else { return };
+        tracing::info!(target: "connmgr", "{}: sending {} error reply", self.rconn.name(), error.name());
+        self.rconn.send(Kind::Reply, hello::encode_error(version, error, request));
+    }
+
+    /// Sends a packet-in that came by `port`, at the rate that is allowed. `missed` chooses the limiter.
+    pub fn send_packet(&mut self, port: u32, missed: bool, message: Bytes, now_ms: u64) {
+        let passed = match &mut self.limiters[usize::from(!missed)] {
+            Some(limiter) => limiter.offer(port, message, now_ms),
+            None => Some(message),
+        };
+        if let Some(message) = passed {
+            self.queue_packet(message);
+        }
+    }
+
+    /// Sends the packets whose time has come.
+    fn release_packets(&mut self, now_ms: u64) {
+        for index in 0..self.limiters.len() {
+            while let Some(message) = self.limiters[index].as_mut().and_then(|limiter| limiter.pop(now_ms)) {
+                self.queue_packet(message);
+            }
+        }
+    }
+
+    fn queue_packet(&mut self, message: Bytes) {
+        let queued = self.rconn.vconn().map_or(0, |vconn| vconn.queued(Kind::PacketIn));
+        if queued < self.config.queue_size {
+            self.rconn.send(Kind::PacketIn, message);
+        } else {
+            tracing::debug!(target: "rconn", "{}: packet-in queue overflow", self.rconn.name());
+        }
+    }
+
+    /// When the next turn is due although nothing comes in, ms.
+    pub fn deadline(&self) -> Option<u64> {
+        let limiters = self.limiters.iter().flatten().filter_map(Limiter::deadline);
+        let bundles = self.session.as_ref().and_then(|session| session.bundles.deadline());
+        limiters.chain(self.rconn.deadline()).chain(bundles).min()
+    }
+
+    /// What its `Controller` row is told.
+    pub fn status(&self, now_ms: u64) -> ControllerStatus {
+        let fsm = self.rconn.fsm();
+        let mut status = std::collections::BTreeMap::new();
+        let mut put = |key: &str, value: String| status.insert(key.to_owned(), value);
+        if let Some(error) = fsm.last_error() {
+            put("last_error", error.to_owned());
+        }
+        put("state", fsm.state().to_string());
+        let ago = |at: u64| (now_ms.saturating_sub(at) / 1000).to_string();
+        if let Some(at) = fsm.connected_at() {
+            put("sec_since_connect", ago(at));
+        }
+        if let Some(at) = fsm.disconnected_at() {
+            put("sec_since_disconnect", ago(at));
+        }
+        for (name, limiter) in LIMITER_NAMES.iter().zip(&self.limiters) {
+            let Some(LimiterStats { bypassed, queued, dropped, backlog }) =
+                limiter.as_ref().map(Limiter::stats)
+            else {
+                continue;
+            };
+            put(&format!("packet-in-{name}-bypassed"), bypassed.to_string());
+            put(&format!("packet-in-{name}-queued"), queued.to_string());
+            put(&format!("packet-in-{name}-dropped"), dropped.to_string());
+            put(&format!("packet-in-{name}-backlog"), backlog.to_string());
+        }
+        let role = self.session.as_ref().map_or("other", Session::role_name);
+        ControllerStatus { is_connected: self.rconn.is_connected(), role: Some(role), status }
+    }
+}

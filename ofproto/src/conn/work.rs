@@ -1,0 +1,249 @@
+//! Requests that take longer than a turn: a barrier that waits for workers, a long dump, the commit of a bundle. While a connection has
+//! one, nothing else of it is read, so answers keep their order; other connections go on.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use openflow::OfError;
+use openflow::message::{Aggregate, BundleControl, Message, StatsReply};
+
+use super::budget::Budget;
+use super::bundle::{Bundle, Entry};
+use super::handle::bundle::{BundleRequest, reply_to};
+use super::handle::{flow, packet_out, port, table};
+use super::ofconn::OfConn;
+use crate::{Bridge, Rule, TABLES, Txn};
+
+/// Rules in one part of a reply: a part takes well under a millisecond to write.
+const RULES_PER_PART: usize = 64;
+
+/// How far a step came.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Progress {
+    /// It is done.
+    Done,
+    /// The turn is over; there is more to do at once.
+    More,
+    /// It waits, for workers or for the connection.
+    Waiting,
+}
+
+/// A request under way.
+#[derive(Debug)]
+pub enum Work {
+    /// A barrier: answered once every worker has passed the version.
+    Barrier {
+        /// Of the request.
+        xid: u32,
+        /// The version in force when the barrier was read.
+        version: u64,
+    },
+    /// A dump of flows.
+    Flows {
+        /// Of the request.
+        xid: u32,
+        /// Whether it was asked for in Nicira's form.
+        nicira: bool,
+        /// What remains to be told.
+        rules: VecDeque<Arc<Rule>>,
+    },
+    /// The sum over many flows.
+    Aggregate {
+        /// Of the request.
+        xid: u32,
+        /// Whether it was asked for in Nicira's form.
+        nicira: bool,
+        /// What remains to be added.
+        rules: VecDeque<Arc<Rule>>,
+        /// The sum so far.
+        sum: Aggregate,
+    },
+    /// The features of all tables.
+    TableFeatures {
+        /// Of the request.
+        xid: u32,
+        /// The next table.
+        next: u8,
+    },
+    /// The commit of a bundle.
+    Commit(Box<Commit>),
+}
+
+impl Work {
+    pub(super) fn step(
+        &mut self,
+        conn: &mut OfConn,
+        bridge: &Bridge,
+        now_ns: u64,
+        budget: &Budget,
+    ) -> Progress {
+        match self {
+            Self::Barrier { xid, version } => {
+                if !bridge.has_passed(*version) {
+                    return Progress::Waiting;
+                }
+                conn.reply(*xid, &Message::BarrierReply);
+                Progress::Done
+            }
+            Self::Flows { xid, nicira, rules } => dump(conn, *xid, *nicira, rules, now_ns, budget),
+            Self::Aggregate { xid, nicira, rules, sum } => {
+                if !add_up(rules, sum, budget) {
+                    return Progress::More;
+                }
+                let reply = StatsReply::Aggregate { sum: *sum, nicira: *nicira };
+                conn.reply(*xid, &Message::StatsReply { more: false, reply });
+                Progress::Done
+            }
+            Self::TableFeatures { xid, next } => table_features(conn, bridge, *xid, next, budget),
+            Self::Commit(commit) => commit.step(conn, bridge, now_ns, budget),
+        }
+    }
+}
+
+fn dump(
+    conn: &mut OfConn,
+    xid: u32,
+    nicira: bool,
+    rules: &mut VecDeque<Arc<Rule>>,
+    now_ns: u64,
+    budget: &Budget,
+) -> Progress {
+    loop {
+        if conn.is_congested() {
+            return Progress::Waiting;
+        }
+        let part = rules.drain(..rules.len().min(RULES_PER_PART));
+        let flows = part.map(|rule| flow::stats_of(&rule, now_ns)).collect();
+        let more = !rules.is_empty();
+        let reply = StatsReply::Flow { flows, nicira };
+        conn.reply(xid, &Message::StatsReply { more, reply });
+        if !more {
+            return Progress::Done;
+        }
+        if budget.is_spent() {
+            return Progress::More;
+        }
+    }
+}
+
+fn table_features(conn: &mut OfConn, bridge: &Bridge, xid: u32, next: &mut u8, budget: &Budget) -> Progress {
+    let Some(version) = conn.version() else { return Progress::Done };
+    loop {
+        if conn.is_congested() {
+            return Progress::Waiting;
+        }
+        let features = table::features_of(bridge, version, *next);
+        *next += 1;
+        let more = *next < TABLES;
+        let reply = StatsReply::TableFeatures(vec![features]);
+        conn.reply(xid, &Message::StatsReply { more, reply });
+        if !more {
+            return Progress::Done;
+        }
+        if budget.is_spent() {
+            return Progress::More;
+        }
+    }
+}
+
+/// Adds rules to a sum; whether all were added.
+fn add_up(rules: &mut VecDeque<Arc<Rule>>, sum: &mut Aggregate, budget: &Budget) -> bool {
+    while !rules.is_empty() {
+        for rule in rules.drain(..rules.len().min(RULES_PER_PART)) {
+            let totals = rule.totals();
+            sum.packets += totals.hits.packets;
+            sum.bytes += totals.hits.bytes;
+            sum.flows += 1;
+        }
+        if budget.is_spent() && !rules.is_empty() {
+            return false;
+        }
+    }
+    true
+}
+
+/// A bundle on its way into the tables.
+#[derive(Debug)]
+pub struct Commit {
+    xid: u32,
+    /// The request, for an error about it.
+    request: Bytes,
+    control: BundleControl,
+    atomic: bool,
+    entries: std::vec::IntoIter<Entry<BundleRequest>>,
+    txn: Option<Txn>,
+    /// What is done, in order, once the tables have changed.
+    after: Vec<Entry<BundleRequest>>,
+}
+
+impl Commit {
+    pub(super) fn new(
+        xid: u32,
+        request: &Bytes,
+        control: BundleControl,
+        bundle: Bundle<BundleRequest>,
+        bridge: &Bridge,
+    ) -> Self {
+        Self {
+            xid,
+            request: request.clone(),
+            control,
+            atomic: bundle.is_atomic(),
+            entries: bundle.entries.into_iter(),
+            txn: Some(bridge.begin()),
+            after: Vec::new(),
+        }
+    }
+
+    fn step(&mut self, conn: &mut OfConn, bridge: &Bridge, now_ns: u64, budget: &Budget) -> Progress {
+        while let Some(entry) = self.entries.next() {
+            if let Err(error) = self.start(&entry.request, bridge, now_ns) {
+                // Dropping the transaction takes back what was done so far.
+                self.txn = None;
+                conn.refuse(&entry.message, error);
+                conn.refuse(&self.request, OfError::OFPBFC_MSG_FAILED);
+                return Progress::Done;
+            }
+            if !matches!(entry.request, BundleRequest::FlowMod(_)) {
+                self.after.push(entry);
+            }
+            if budget.is_spent() {
+                return Progress::More;
+            }
+        }
+        if let Some(txn) = self.txn.take() {
+            txn.commit();
+        }
+        for entry in std::mem::take(&mut self.after) {
+            if let Err(error) = finish(&entry.request, bridge, now_ns) {
+                conn.refuse(&entry.message, error);
+            }
+        }
+        conn.reply(self.xid, &Message::BundleControl(reply_to(&self.control)));
+        Progress::Done
+    }
+
+    /// Does out of sight what can be taken back, and checks the rest.
+    fn start(&mut self, request: &BundleRequest, bridge: &Bridge, now_ns: u64) -> Result<(), OfError> {
+        match request {
+            BundleRequest::FlowMod(fm) => match &mut self.txn {
+                Some(txn) => flow::apply(txn, bridge, fm, now_ns),
+                None => Err(OfError::OFPBFC_MSG_FAILED),
+            },
+            // A change of a port cannot be taken back.
+            BundleRequest::PortMod(_) if self.atomic => Err(OfError::OFPBFC_MSG_FAILED),
+            BundleRequest::PortMod(port_mod) => port::check_mod(bridge, port_mod).map(|_| ()),
+            BundleRequest::GroupMod(group_mod) => super::handle::group::group_mod(group_mod),
+            BundleRequest::PacketOut(out) => packet_out::check(bridge, out),
+        }
+    }
+}
+
+fn finish(request: &BundleRequest, bridge: &Bridge, now_ns: u64) -> Result<(), OfError> {
+    match request {
+        BundleRequest::PortMod(port_mod) => port::apply_mod(bridge, port_mod).map(|_| ()),
+        BundleRequest::PacketOut(out) => packet_out::execute(bridge, out, now_ns),
+        BundleRequest::FlowMod(_) | BundleRequest::GroupMod(_) => Ok(()),
+    }
+}
