@@ -10,6 +10,7 @@
 //! - [`message`] has a value for every message and makes bytes of it in every version.
 
 pub mod action;
+pub mod codec;
 pub mod error;
 pub mod field;
 pub mod flow_match;
@@ -23,6 +24,7 @@ pub mod version;
 pub mod wire;
 
 pub use action::{Action, Instructions};
+pub use codec::nxm;
 pub use error::OfError;
 pub use field::{FieldId, SubField};
 pub use flow_match::Match;
