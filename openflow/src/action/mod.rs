@@ -4,9 +4,11 @@
 //! OpenFlow 1.0 is another action than `set_field` of 1.3), because dumps print it back in that form. What each form means for a
 //! packet is said with the variant.
 
+mod check;
 mod ct;
 mod learn;
 
+pub use check::{CheckParams, check, check_list};
 pub use ct::{Ct, CtRange, CtZone, Nat, NatFlags, NatRange};
 pub use learn::{Learn, LearnDst, LearnFlags, LearnSpec, LearnSrc};
 
@@ -29,6 +31,8 @@ pub enum Action {
         src: SubField,
         /// Bytes for the controller.
         max_len: u16,
+        /// Whether it came in the second form, in which it is then sent.
+        wide: bool,
     },
     /// Send the first `max_len` bytes to a port.
     OutputTrunc {
@@ -62,6 +66,8 @@ pub enum Action {
         src: SubField,
         /// To here, of the same width.
         dst: SubField,
+        /// Whether it came in ONF's form for 1.3, in which it is then sent there.
+        onf: bool,
     },
     /// Push bits of a field on the stack.
     StackPush(SubField),
@@ -73,6 +79,8 @@ pub enum Action {
         vid: u16,
         /// Whether a packet without a tag gets one.
         push_if_needed: bool,
+        /// Whether the flow's match says that there is a tag; set by [`check()`].
+        flow_has_vlan: bool,
     },
     /// Set the VLAN priority; in OpenFlow 1.0 a packet without a tag gets one.
     SetVlanPcp {
@@ -80,9 +88,13 @@ pub enum Action {
         pcp: u8,
         /// Whether a packet without a tag gets one.
         push_if_needed: bool,
+        /// Whether the flow's match says that there is a tag; set by [`check()`].
+        flow_has_vlan: bool,
     },
-    /// Remove the outermost tag, if there is one.
+    /// Remove the outermost tag, if there is one: OpenFlow 1.0's.
     StripVlan,
+    /// The same, OpenFlow 1.1's.
+    PopVlan,
     /// Insert a tag with this TPID, copying id and priority of the one there was, else zero.
     PushVlan(u16),
     /// Set the Ethernet source.
@@ -100,9 +112,9 @@ pub enum Action {
     /// Set TTL or hop limit of an IP packet.
     SetIpTtl(u8),
     /// Set the source port of a TCP, UDP or SCTP packet.
-    SetL4Src(u16),
+    SetL4Src(L4Port),
     /// Set the destination port of a TCP, UDP or SCTP packet.
-    SetL4Dst(u16),
+    SetL4Dst(L4Port),
     /// Decrement TTL or hop limit; where it cannot be, stop, and tell the controllers with these ids.
     DecTtl(DecTtl),
     /// Insert an MPLS label stack entry with this EtherType.
@@ -198,11 +210,13 @@ pub struct Controller {
     pub pause: bool,
     /// Meter, if any.
     pub meter: Option<u32>,
+    /// Whether it came in the second form, in which it is then sent.
+    pub wide: bool,
 }
 
 impl Default for Controller {
     fn default() -> Self {
-        Self { max_len: 0xffff, controller_id: 0, reason: 1, userdata: Vec::new(), pause: false, meter: None }
+        Self { max_len: 0xffff, controller_id: 0, reason: 1, userdata: Vec::new(), pause: false, meter: None, wide: false }
     }
 }
 
@@ -228,6 +242,15 @@ pub enum SetForm {
     Load,
     /// Nicira's second `load`, printed `set_field`.
     Load2,
+}
+
+/// What `mod_tp_src` and `mod_tp_dst` set.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct L4Port {
+    /// The port.
+    pub port: u16,
+    /// The protocol that the flow matches, or 0; set by [`check()`].
+    pub proto: u8,
 }
 
 /// `dec_ttl`.
@@ -317,6 +340,8 @@ pub struct Sample {
     pub sampling_port: OfPort,
     /// 0 unspecified, 1 ingress, 2 egress.
     pub direction: u8,
+    /// In which of three forms it came.
+    pub form: u8,
 }
 
 /// `encap`.

@@ -146,6 +146,11 @@ impl Header {
         (self.payload() == (field.n_bytes << u32::from(self.has_mask())) as usize).then_some(field)
     }
 
+    /// Whether this header names a field, whatever the length it says.
+    pub fn names_any(self) -> bool {
+        Self::rows().any(|(_, wire)| self.names(wire))
+    }
+
     fn rows() -> impl Iterator<Item = (&'static Field, WireId)> {
         FIELDS.iter().flat_map(|field| field.wire.iter().map(move |wire| (field, *wire)))
     }
