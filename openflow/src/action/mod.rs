@@ -216,7 +216,15 @@ pub struct Controller {
 
 impl Default for Controller {
     fn default() -> Self {
-        Self { max_len: 0xffff, controller_id: 0, reason: 1, userdata: Vec::new(), pause: false, meter: None, wide: false }
+        Self {
+            max_len: 0xffff,
+            controller_id: 0,
+            reason: 1,
+            userdata: Vec::new(),
+            pause: false,
+            meter: None,
+            wide: false,
+        }
     }
 }
 

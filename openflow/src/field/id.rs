@@ -180,6 +180,8 @@ pub enum FieldId {
     InPort,
     /// Ingress port, 32 bits on the wire.
     InPortOxm,
+    /// Output port in the action set.
+    ActsetOutput,
     /// Queue.
     SkbPriority,
     /// Packet mark.
@@ -206,8 +208,6 @@ pub enum FieldId {
     CtTpSrc,
     /// Destination port of the connection's original direction.
     CtTpDst,
-    /// Output port in the action set.
-    ActsetOutput,
     /// Register 0.
     Reg0,
     /// Register 1.
@@ -354,8 +354,6 @@ pub enum FieldId {
     NdOptionsType,
     /// NSH flags.
     NshFlags,
-    /// NSH TTL.
-    NshTtl,
     /// NSH metadata type.
     NshMdtype,
     /// NSH next protocol.
@@ -372,6 +370,8 @@ pub enum FieldId {
     NshC3,
     /// NSH context 4.
     NshC4,
+    /// NSH TTL.
+    NshTtl,
 }
 
 impl FieldId {

@@ -48,7 +48,7 @@ pub static FIELDS: [Field; N_FIELDS] = {
             (4, 32),
             at(offset_of!(FlowKey, dp_hash), 4, 0, 32),
             (Hex, MASK, RO, P::None),
-            &[nx(35), et(0)],
+            &[et(0), nx(35)],
         ),
         row(
             (Id::RecircId, "recirc_id", None),
@@ -575,6 +575,13 @@ pub static FIELDS: [Field; N_FIELDS] = {
             &[oxm(0, V12)],
         ),
         row(
+            (Id::ActsetOutput, "actset_output", None),
+            (4, 32),
+            at(offset_of!(FlowKey, actset_output), 4, 0, 32),
+            (Port32, EXACT, RO, P::None),
+            &[onf(43, V13), oxm(43, V15)],
+        ),
+        row(
             (Id::SkbPriority, "skb_priority", None),
             (4, 32),
             at(offset_of!(FlowKey, skb_priority), 4, 0, 32),
@@ -664,13 +671,6 @@ pub static FIELDS: [Field; N_FIELDS] = {
             at(offset_of!(FlowKey, ct_tp_dst), 2, 0, 16),
             (Decimal, MASK, RO, P::Ct),
             &[nx(125)],
-        ),
-        row(
-            (Id::ActsetOutput, "actset_output", None),
-            (4, 32),
-            at(offset_of!(FlowKey, actset_output), 4, 0, 32),
-            (Port32, EXACT, RO, P::None),
-            &[onf(43, V13), oxm(43, V15)],
         ),
         row(
             (Id::Reg0, "reg0", None),
@@ -1171,7 +1171,6 @@ pub static FIELDS: [Field; N_FIELDS] = {
             &[eric(2)],
         ),
         row((Id::NshFlags, "nsh_flags", None), (1, 8), None, (Decimal, MASK, RW, P::Nsh), &[nsh(1)]),
-        row((Id::NshTtl, "nsh_ttl", None), (1, 8), None, (Decimal, EXACT, RW, P::Nsh), &[nsh(10)]),
         row((Id::NshMdtype, "nsh_mdtype", None), (1, 8), None, (Decimal, EXACT, RO, P::Nsh), &[nsh(2)]),
         row((Id::NshNp, "nsh_np", None), (1, 8), None, (Decimal, EXACT, RO, P::Nsh), &[nsh(3)]),
         row((Id::NshSpi, "nsh_spi", Some("nsp")), (4, 24), None, (Hex, EXACT, RW, P::Nsh), &[nsh(4)]),
@@ -1180,5 +1179,6 @@ pub static FIELDS: [Field; N_FIELDS] = {
         row((Id::NshC2, "nsh_c2", Some("nshc2")), (4, 32), None, (Hex, MASK, RW, P::Nsh), &[nsh(7)]),
         row((Id::NshC3, "nsh_c3", Some("nshc3")), (4, 32), None, (Hex, MASK, RW, P::Nsh), &[nsh(8)]),
         row((Id::NshC4, "nsh_c4", Some("nshc4")), (4, 32), None, (Hex, MASK, RW, P::Nsh), &[nsh(9)]),
+        row((Id::NshTtl, "nsh_ttl", None), (1, 8), None, (Decimal, EXACT, RW, P::Nsh), &[nsh(10)]),
     ]
 };

@@ -49,15 +49,39 @@ pub(super) fn encode(out: &mut Vec<u8>, version: Version, action: &Action) {
 /// The subtype of an action with one form.
 fn subtype(action: &Action) -> Option<u16> {
     Some(match action {
-        Action::SetTunnel { id, wide } => if *wide || *id > u64::from(u32::MAX) { 9 } else { 2 },
+        Action::SetTunnel { id, wide } => {
+            if *wide || *id > u64::from(u32::MAX) {
+                9
+            } else {
+                2
+            }
+        }
         Action::SetQueue(_) => 4,
         Action::PopQueue => 5,
         Action::Note(_) => 8,
         Action::Multipath(_) => 10,
-        Action::Bundle(bundle) => if bundle.dst.is_some() { 13 } else { 12 },
-        Action::Learn(l) => if learn::needs_second(l) { 45 } else { 16 },
+        Action::Bundle(bundle) => {
+            if bundle.dst.is_some() {
+                13
+            } else {
+                12
+            }
+        }
+        Action::Learn(l) => {
+            if learn::needs_second(l) {
+                45
+            } else {
+                16
+            }
+        }
         Action::Exit => 17,
-        Action::DecTtl(dec) => if dec.explicit || dec.ids != [0] { 21 } else { 18 },
+        Action::DecTtl(dec) => {
+            if dec.explicit || dec.ids != [0] {
+                21
+            } else {
+                18
+            }
+        }
         Action::FinTimeout { .. } => 19,
         Action::PushMpls(_) => 23,
         Action::PopMpls(_) => 24,
@@ -87,7 +111,9 @@ fn subtype(action: &Action) -> Option<u16> {
 
 fn put_body(out: &mut Vec<u8>, version: Version, action: &Action) {
     match action {
-        Action::SetTunnel { id, wide } if *wide || *id > u64::from(u32::MAX) => put_number(out, (*id).into(), 14),
+        Action::SetTunnel { id, wide } if *wide || *id > u64::from(u32::MAX) => {
+            put_number(out, (*id).into(), 14)
+        }
         Action::SetTunnel { id, .. } => put_number(out, (*id).into(), 6),
         Action::SetQueue(word) | Action::Group(word) | Action::Decap(word) | Action::SetMplsLabel(word) => {
             put_number(out, (*word).into(), 6);
