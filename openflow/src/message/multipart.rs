@@ -272,9 +272,7 @@ fn decode_reply(found: &Identified<'_>) -> Result<StatsReply, OfError> {
         Kind::MeterReply => StatsReply::Meter(all(body, MeterStats::decode)?),
         Kind::MeterConfigReply => StatsReply::MeterConfig(all(body, MeterConfig::decode)?),
         Kind::MeterFeaturesReply => StatsReply::MeterFeatures(MeterFeatures::decode(body)?),
-        Kind::TableFeaturesReply => {
-            StatsReply::TableFeatures(all(body, |r| TableFeatures::decode(version, r))?)
-        }
+        Kind::TableFeaturesReply => StatsReply::TableFeatures(all(body, TableFeatures::decode)?),
         Kind::PortDescReply => StatsReply::PortDesc(all(body, |r| PortDesc::decode(version, r))?),
         Kind::TableDescReply => StatsReply::TableDesc(all(body, TableDesc::decode)?),
         Kind::QueueDescReply => StatsReply::QueueDesc(all(body, QueueConfig::decode_desc)?),

@@ -4,7 +4,6 @@ use crate::error::OfError;
 use crate::flow_stats::{FlowStats, FlowStatsRequest};
 use crate::message::group::{GroupDesc, GroupFeatures, GroupStats};
 use crate::message::monitor::{MonitorRequest, MonitorUpdate};
-use crate::message::table_features::TableFeatures;
 use crate::version::Version;
 use crate::wire::Reader;
 
@@ -18,7 +17,7 @@ macro_rules! pending {
         }
     )*};
 }
-pending!(GroupDesc, GroupStats, MonitorUpdate, TableFeatures);
+pending!(GroupDesc, GroupStats, MonitorUpdate);
 impl GroupFeatures {
     pub(super) fn decode(_: &[u8]) -> Result<Self, OfError> {
         Err(OfError::OFPBRC_BAD_STAT)
