@@ -27,7 +27,8 @@ fn recorded_replies_come_back() {
     let mut count = 0;
     for Recorded { version, name, bytes } in recorded() {
         let dialect = Dialect::new(version);
-        let (xid, message) = message::decode(&bytes, &dialect).unwrap_or_else(|e| panic!("{version} {name}: {e}"));
+        let (xid, message) =
+            message::decode(&bytes, &dialect).unwrap_or_else(|e| panic!("{version} {name}: {e}"));
         let mut out = Vec::new();
         message.encode(&dialect, xid, &mut out).unwrap();
         assert_eq!(out, bytes, "{version} {name}: {message:?}");

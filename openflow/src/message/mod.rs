@@ -6,6 +6,7 @@
 //!
 //! Long statistics replies are split over several messages at 64 KB, every one but the last with the MORE flag.
 
+mod actions;
 pub mod bundle;
 pub mod features;
 pub mod group;
@@ -209,6 +210,9 @@ fn decode_body(found: &kind::Identified<'_>, whole: &[u8], dialect: &Dialect) ->
         Kind::GetConfigRequest => Message::GetConfigRequest,
         Kind::GetConfigReply => Message::GetConfigReply(SwitchConfig::decode(version, body)?),
         Kind::SetConfig => Message::SetConfig(SwitchConfig::decode(version, body)?),
+        Kind::PacketIn => Message::PacketIn(Box::new(PacketIn::decode(version, body)?)),
+        Kind::PacketOut => Message::PacketOut(Box::new(PacketOut::decode(version, body)?)),
+        Kind::GroupMod => Message::GroupMod(Box::new(GroupMod::decode(version, body)?)),
         Kind::PortStatus => Message::PortStatus(Box::new(PortStatus::decode(version, body)?)),
         Kind::PortMod => Message::PortMod(PortMod::decode(version, body)?),
         Kind::TableMod => Message::TableMod(TableMod::decode(version, body)?),
@@ -265,6 +269,9 @@ fn decode_extension(found: &kind::Identified<'_>, dialect: &Dialect) -> Result<M
                 reader.u16().and_then(|id| if zero { Ok(id) } else { Err(OfError::NXBRC_MUST_BE_ZERO) })?,
             )
         }
+        Kind::NxPacketIn => Message::PacketIn(Box::new(PacketIn::decode_nicira(body)?)),
+        Kind::NxPacketIn2 => Message::PacketIn(Box::new(PacketIn::decode_nicira2(body, true)?)),
+        Kind::NxResume => Message::NxResume(Box::new(PacketIn::decode_nicira2(body, false)?)),
         Kind::NxSetAsync => Message::NxSetAsync(AsyncChange::decode_masks(version, body)?),
         Kind::NxSetAsync2 => Message::NxSetAsync2(AsyncChange::decode_props(version, body)?),
         Kind::NxFlowAge => Message::NxFlowAge,
@@ -425,6 +432,10 @@ impl Message {
             Message::EchoRequest(data) | Message::EchoReply(data) => out.extend_from_slice(data),
             Message::FeaturesReply(features) => features.encode_body(version, out),
             Message::GetConfigReply(config) | Message::SetConfig(config) => config.encode_body(version, out),
+            Message::PacketIn(packet) => packet.encode_body(version, dialect.packet_in, out),
+            Message::NxResume(packet) => packet.encode_body(version, PacketInFormat::Nicira2, out),
+            Message::PacketOut(packet) => packet.encode_body(version, out),
+            Message::GroupMod(group) => group.encode_body(version, out),
             Message::PortStatus(status) => status.encode_body(version, out),
             Message::PortMod(port) => port.encode_body(version, out),
             Message::TableMod(table) => table.encode_body(version, out),

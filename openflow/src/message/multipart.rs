@@ -7,7 +7,7 @@ use crate::message::features::{Aggregate, Desc};
 use crate::message::group::{GROUP_ALL, GroupDesc, GroupFeatures, GroupStats};
 use crate::message::kind::{self, Identified, Kind};
 use crate::message::meter::{MeterConfig, MeterFeatures, MeterStats};
-use crate::message::monitor::{MonitorRequest, MonitorUpdate};
+use crate::message::monitor::{self, MonitorRequest, MonitorUpdate};
 use crate::message::port::PortDesc;
 use crate::message::port_stats::PortStats;
 use crate::message::queue::{QueueConfig, QueueRequest, QueueStats};
@@ -211,7 +211,9 @@ fn decode_request(found: &Identified<'_>) -> Result<Option<StatsRequest>, OfErro
         Kind::PortDescRequest => StatsRequest::PortDesc(OfPort::from_u32(reader.u32()?)?),
         Kind::TableDescRequest => StatsRequest::TableDesc,
         Kind::QueueDescRequest => StatsRequest::QueueDesc(QueueRequest::decode(version, body)?),
-        Kind::FlowMonitorRequest => return Err(OfError::OFPBRC_BAD_STAT),
+        Kind::FlowMonitorRequest => {
+            StatsRequest::FlowMonitor(monitor::decode_requests(version, &mut reader)?)
+        }
         Kind::IpfixBridgeRequest => StatsRequest::IpfixBridge,
         Kind::IpfixFlowRequest => StatsRequest::IpfixFlow,
         _ => return Ok(None),
