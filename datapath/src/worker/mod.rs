@@ -18,6 +18,8 @@
 mod miss;
 mod out;
 mod sweep;
+#[cfg(test)]
+mod tests;
 pub(crate) mod thread;
 
 use std::sync::Arc;
