@@ -49,7 +49,8 @@ pub enum Action {
 }
 
 /// A masked set: the fields of `key` under `mask` replace the packet's. Only one header group (Ethernet, IPv4, IPv6, ARP, TCP,
-/// UDP, SCTP, ICMP, ICMPv6, ND, MPLS, VLAN, tunnel, priority, mark) is touched by one action.
+/// UDP, SCTP, ICMP, ICMPv6, ND, MPLS, VLAN, tunnel, priority, mark) is touched by one action. `eth_type` and `nw_proto` of `key` are
+/// those of the packet: text calls the header by them.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SetFields {
     /// New values.

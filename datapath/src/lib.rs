@@ -5,6 +5,7 @@
 //! - [`owner`] is the one trait of whoever decides about packets that no cached flow covers, and [`stamps`] how a cached flow knows that
 //!   the decision still stands.
 //! - [`action`]: what is decided. [`drops`]: why packets go nowhere.
+//! - [`odp`]: flows and actions as text, in the syntax of Open vSwitch's datapath commands.
 //! - [`port`]: what a worker needs of a port, and the drivers.
 //!
 //! Rules: a worker's way of a packet that hits neither allocates nor locks nor makes a system call other than the driver's;
@@ -19,6 +20,7 @@ mod execute;
 mod megaflow;
 pub mod netdev;
 pub mod netlink;
+pub mod odp;
 pub mod owner;
 pub mod port;
 pub mod stamps;

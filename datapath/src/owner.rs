@@ -22,7 +22,7 @@ pub struct Miss<'a> {
     pub version: u64,
     /// Now, in nanoseconds of the monotonic clock.
     pub now_ns: u64,
-    /// There is no packet: a cached flow is looked at again, with a key whose wildcarded bits are zero and an empty `frame`. The
+    /// There is no packet: a cached flow is looked at again, with the key of the packet that made it and an empty `frame`. The
     /// translation has no effects then.
     pub dry: bool,
 }

@@ -17,6 +17,8 @@ pub struct Config {
     pub cache_entries: usize,
     /// The most distinct masks among the cached flows of one port, on one worker.
     pub masks_per_port: usize,
+    /// VLAN tags that keys hold, 1 or 2 (`other_config:vlan-limit`, whose 0 means 2).
+    pub vlan_limit: usize,
     /// How long a worker polls on without traffic before it sleeps.
     pub spin: Duration,
 }
@@ -31,6 +33,7 @@ impl Default for Config {
             flow_limit: 200_000,
             cache_entries: 1 << 18,
             masks_per_port: 32,
+            vlan_limit: 1,
             spin: Duration::from_micros(20),
         }
     }

@@ -23,7 +23,7 @@ pub use stats::{DropLine, LookupStats};
 use crate::action::{Action, PortNo};
 use crate::megaflow::registry::{DumpCursor, FlowDump};
 use crate::owner::Owner;
-use crate::port::{Counters, Port, PortError, PortSpec, PortStats, Queues};
+use crate::port::{Counters, Port, PortError, PortKind, PortSpec, PortStats, Queues};
 use crate::stamps::Stamps;
 use crate::worker::{Worker, thread};
 
@@ -256,10 +256,16 @@ impl Datapath {
         });
     }
 
-    /// Closes a port. When this returns no worker uses its device.
+    /// Closes a port. When this returns no worker uses its device, and a device of the switch's own is gone. (Devices of ports that
+    /// are still there when the datapath is dropped stay, for the next process to find.)
     pub fn del_port(&self, number: PortNo) -> Result<(), PortError> {
         let mut table = self.table();
         let (port, keep) = table.remove(number)?;
+        if matches!(port.spec.kind, PortKind::Internal | PortKind::Tap)
+            && let Err(e) = crate::port::taps::release(port.name())
+        {
+            tracing::warn!(target: "dpif_netdev", "{}: the device stays: {e}", port.name());
+        }
         self.order_all(|| Command::DelPort(number));
         self.shared.nowhere.inherit(&port.counters);
         drop(keep);

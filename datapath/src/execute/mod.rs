@@ -14,15 +14,14 @@ use crate::action::{Action, SetFields};
 use crate::drops::DropReason;
 use crate::worker::{Again, Out};
 
-/// VLAN tags that keys hold.
-const VLAN_LIMIT: usize = 2;
-
 /// A packet that actions are done to.
 pub(crate) struct Frame<'a> {
     pub(crate) packet: Packet,
     pub(crate) layers: Layers,
     /// The key it was looked up by. Its metadata follows the actions, its header fields only where somebody asks.
     pub(crate) key: &'a mut FlowKey,
+    /// VLAN tags that keys hold.
+    pub(crate) vlan_limit: usize,
 }
 
 impl Frame<'_> {
@@ -57,8 +56,8 @@ impl Frame<'_> {
                         return self.run(out, actions);
                     }
                     let mut key = *self.key;
-                    Frame { packet: self.packet.clone(), layers: self.layers, key: &mut key }
-                        .run(out, actions);
+                    let (packet, layers, vlan_limit) = (self.packet.clone(), self.layers, self.vlan_limit);
+                    Frame { packet, layers, key: &mut key, vlan_limit }.run(out, actions);
                 }
                 Action::Punt(cookie) => {
                     used = true;
@@ -105,7 +104,7 @@ impl Frame<'_> {
 
     /// Looks again where the headers are, and brings the key up to date.
     fn parse(&mut self) {
-        self.layers = parse::extract_into(self.packet.data(), VLAN_LIMIT, self.key);
+        self.layers = parse::extract_into(self.packet.data(), self.vlan_limit, self.key);
     }
 
     fn set(&mut self, fields: &SetFields) {

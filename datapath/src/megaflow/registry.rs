@@ -7,6 +7,7 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
+use packet::key::DP_WORDS;
 use packet::{FlowKey, FlowMask};
 
 use super::layout::Layout;
@@ -22,19 +23,30 @@ pub(crate) struct Record {
     /// Number of the flow, never used twice.
     pub(crate) number: u64,
     pub(crate) layout: Arc<Layout>,
-    /// Significant words of its key.
-    pub(crate) words: Box<[u64]>,
+    /// The key of the packet that made it: which words are not zero, and those words.
+    present: u64,
+    words: Box<[u64]>,
     pub(crate) stats: Arc<FlowStats>,
     actions: Mutex<Arc<[Action]>>,
 }
 
 impl Record {
-    pub(crate) fn new(number: u64, layout: Arc<Layout>, words: Box<[u64]>, actions: Arc<[Action]>) -> Self {
-        Self { number, layout, words, stats: Arc::default(), actions: Mutex::new(actions) }
+    pub(crate) fn new(number: u64, layout: Arc<Layout>, key: &FlowKey, actions: Arc<[Action]>) -> Self {
+        let words = key.words()[..DP_WORDS].iter();
+        let present =
+            words.clone().enumerate().fold(0, |bits, (at, word)| bits | u64::from(*word != 0) << at);
+        let words = words.copied().filter(|word| *word != 0).collect();
+        Self { number, layout, present, words, stats: Arc::default(), actions: Mutex::new(actions) }
     }
 
+    /// The key of the packet that made the flow.
     pub(crate) fn key(&self) -> FlowKey {
-        self.layout.spread(&self.words)
+        let mut key = FlowKey::default();
+        let places = (0..DP_WORDS).filter(|at| self.present >> at & 1 == 1);
+        for (at, word) in places.zip(&self.words) {
+            key.words_mut()[at] = *word;
+        }
+        key
     }
 
     pub(crate) fn actions(&self) -> Arc<[Action]> {
@@ -47,7 +59,7 @@ impl Record {
 
     fn dump(&self, worker: usize) -> FlowDump {
         FlowDump {
-            ufid: ufid(&self.layout, &self.words),
+            ufid: ufid(&self.layout, &self.key()),
             key: self.key(),
             mask: self.layout.mask(),
             hits: Hits {
@@ -63,13 +75,13 @@ impl Record {
 }
 
 /// A number for a flow that is the same whenever the same flow is cached by this process.
-fn ufid(layout: &Layout, words: &[u64]) -> u128 {
+fn ufid(layout: &Layout, key: &FlowKey) -> u128 {
     use std::hash::{BuildHasher, RandomState};
     use std::sync::OnceLock;
     static SEEDS: OnceLock<[RandomState; 2]> = OnceLock::new();
     let seeds = SEEDS.get_or_init(|| [RandomState::new(), RandomState::new()]);
     let mask = layout.mask();
-    let half = |seed: &RandomState| u128::from(seed.hash_one((mask.0.words(), words)));
+    let half = |seed: &RandomState| u128::from(seed.hash_one((mask.0.words(), mask.apply(key).words())));
     half(&seeds[0]) << 64 | half(&seeds[1])
 }
 
@@ -78,7 +90,7 @@ fn ufid(layout: &Layout, words: &[u64]) -> u128 {
 pub struct FlowDump {
     /// Its identity.
     pub ufid: u128,
-    /// Values of the bits that are looked at, all others zero.
+    /// The key of the packet that made it; under the mask, that of every packet of the flow.
     pub key: FlowKey,
     /// Which bits are looked at.
     pub mask: FlowMask,

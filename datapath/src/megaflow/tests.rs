@@ -38,9 +38,7 @@ fn insert(flows: &mut Megaflows, key: &FlowKey, mask: &FlowMask, number: u64) ->
     if flows.find_in(subtable, key).is_some() {
         return None;
     }
-    let mut words = vec![0; layout.len()];
-    layout.gather(key, &mut words);
-    let record = Arc::new(Record::new(number, layout.clone(), words.into(), Arc::from([])));
+    let record = Arc::new(Record::new(number, layout.clone(), key, Arc::from([])));
     let hot =
         Hot { good_at: 1, program: Program::Output(PortNo(number as u32)), stats: record.stats.clone() };
     let cold = Cold {

@@ -98,10 +98,8 @@ impl Worker {
         }
         self.make_room();
         let layout = self.flows.layout(subtable)?;
-        let mut words = vec![0; layout.len()];
-        layout.gather(key, &mut words);
         let number = self.shared.next_flow.fetch_add(1, Ordering::Relaxed);
-        let record = Arc::new(Record::new(number, layout, words.into(), actions.clone()));
+        let record = Arc::new(Record::new(number, layout, key, actions.clone()));
         if let Some(credit) = &translation.credit {
             credit.attach(number, &record.stats);
         }

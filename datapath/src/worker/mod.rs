@@ -48,9 +48,6 @@ pub const BATCH: usize = 32;
 /// How often a packet may be recirculated.
 pub const MAX_RECIRCULATIONS: usize = 8;
 
-/// VLAN tags that keys hold.
-const VLAN_LIMIT: usize = 2;
-
 /// What is to be done with a packet of the batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Plan {
@@ -230,6 +227,10 @@ impl Worker {
         if config.cache_entries != self.config.cache_entries {
             self.cache = Cache::new(config.cache_entries);
         }
+        if config.vlan_limit != self.config.vlan_limit {
+            // Flows made from other keys may not cover the packets that they seem to.
+            self.purge_at_once();
+        }
         self.flows.set_masks_per_port(config.masks_per_port);
         self.config = config;
     }
@@ -248,8 +249,8 @@ impl Worker {
             packet.in_port = key.in_port.get();
             packet.mark = key.pkt_mark.get();
             packet.priority = key.skb_priority.get();
-            let layers = parse::extract_into(packet.data(), VLAN_LIMIT, &mut key);
-            let frame = Frame { packet, layers, key: &mut key };
+            let layers = parse::extract_into(packet.data(), self.config.vlan_limit, &mut key);
+            let frame = Frame { packet, layers, key: &mut key, vlan_limit: self.config.vlan_limit };
             frame.run(&mut self.out, &item.actions);
         }
         self.shared.coverage.execute.fetch_add(count as u64, Ordering::Relaxed);
@@ -291,7 +292,7 @@ impl Worker {
             key.in_port.set(in_port.0);
             key.pkt_mark.set(packet.mark);
             key.skb_priority.set(packet.priority);
-            *layers = parse::extract_into(packet.data(), VLAN_LIMIT, key);
+            *layers = parse::extract_into(packet.data(), self.config.vlan_limit, key);
         }
     }
 
@@ -367,7 +368,8 @@ impl Worker {
                 Some(Program::Output(port)) => self.out.output(*port, packet),
                 Some(Program::Drop(reason)) => self.out.drop_packet(&packet, *reason),
                 Some(Program::Actions(actions)) => {
-                    let frame = Frame { packet, layers: lane.layers[index], key: &mut lane.keys[index] };
+                    let (layers, key) = (lane.layers[index], &mut lane.keys[index]);
+                    let frame = Frame { packet, layers, key, vlan_limit: self.config.vlan_limit };
                     lane.stained = lane.stained.max(index + 1);
                     frame.run(&mut self.out, actions);
                 }
@@ -388,7 +390,7 @@ impl Worker {
             lane.layers.clear();
             for again in self.out.recirculated.drain(..) {
                 let mut key = again.key;
-                lane.layers.push(parse::extract_into(again.packet.data(), VLAN_LIMIT, &mut key));
+                lane.layers.push(parse::extract_into(again.packet.data(), self.config.vlan_limit, &mut key));
                 lane.keys.push(key);
                 lane.packets.push(again.packet);
             }

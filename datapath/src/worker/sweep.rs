@@ -111,6 +111,16 @@ impl Worker {
         }
     }
 
+    /// Takes all flows out, in no slices.
+    pub(super) fn purge_at_once(&mut self) {
+        let mut at = START;
+        while let Ok(Some(id)) = self.flows.walk(at, u32::MAX) {
+            self.remove(id);
+            at = id;
+        }
+        self.flows.reclaim();
+    }
+
     /// Makes room for one more flow: of the next few flows in order, the one that was unused longest goes.
     pub(super) fn make_room(&mut self) {
         let limit = (self.config.flow_limit / self.config.workers.max(1)).max(1);
