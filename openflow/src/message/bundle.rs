@@ -120,6 +120,19 @@ impl BundleAdd {
     }
 }
 
+/// Reads the body of a forwarded request: a group-mod or meter-mod of another controller, whole.
+pub(super) fn decode_forward(body: &[u8]) -> Result<Bytes, OfError> {
+    let header = Header::parse(body).ok_or(OfError::OFPBFC_MSG_BAD_LEN)?;
+    let length = usize::from(header.length);
+    if length < HEADER_LEN || length > body.len() {
+        return Err(OfError::OFPBFC_MSG_BAD_LEN);
+    }
+    match kind::identify(&body[..length])?.kind {
+        Kind::GroupMod | Kind::MeterMod => Ok(Bytes::copy_from_slice(&body[..length])),
+        _ => Err(OfError::OFPBFC_MSG_UNSUP),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

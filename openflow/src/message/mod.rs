@@ -8,6 +8,7 @@
 
 mod actions;
 pub mod bundle;
+pub mod ct_flush;
 pub mod features;
 pub mod group;
 pub mod hello;
@@ -27,6 +28,7 @@ pub mod table_features;
 pub mod tlv;
 
 pub use bundle::{BundleAdd, BundleCommand, BundleControl, BundleFlags};
+pub use ct_flush::{CtFlush, CtTuple};
 pub use features::{Aggregate, Capabilities, Desc, Features, FragMode, SwitchConfig};
 pub use group::{Bucket, GroupCommand, GroupDesc, GroupFeatures, GroupMod, GroupStats, GroupType};
 pub use hello::{ErrorMsg, Hello};
@@ -41,7 +43,7 @@ pub use queue::{QueueConfig, QueueRequest, QueueStats};
 pub use role::{AsyncChange, AsyncConfig, AsyncKind, Role, RoleMsg, RoleStatus};
 pub use table::{TableDesc, TableMod, TableStats, TableStatus};
 pub use table_features::TableFeatures;
-pub use tlv::{CtFlush, TlvMap, TlvTable, TlvTableMod};
+pub use tlv::{TlvMap, TlvTable, TlvTableMod};
 
 use crate::error::{DATA_LEN, OfError};
 use crate::flow_mod::FlowMod;
@@ -233,6 +235,7 @@ fn decode_body(found: &kind::Identified<'_>, whole: &[u8], dialect: &Dialect) ->
             Message::GetAsyncReply(config)
         }
         Kind::SetAsync => Message::SetAsync(decode_async(version, body)?),
+        Kind::RequestForward => Message::RequestForward(bundle::decode_forward(body)?),
         Kind::TableStatus => Message::TableStatus(TableStatus::decode(body)?),
         Kind::BundleControl => Message::BundleControl(BundleControl::decode(body)?),
         Kind::BundleAdd => {
@@ -279,6 +282,7 @@ fn decode_extension(found: &kind::Identified<'_>, dialect: &Dialect) -> Result<M
         Kind::FlowMonitorPaused => Message::FlowMonitorPaused,
         Kind::FlowMonitorResumed => Message::FlowMonitorResumed,
         Kind::NxTlvTableMod => Message::NxTlvTableMod(TlvTableMod::decode(body)?),
+        Kind::NxCtFlush => Message::NxCtFlush(CtFlush::decode(body)?),
         Kind::NxTlvTableRequest => Message::NxTlvTableRequest,
         Kind::NxTlvTableReply => Message::NxTlvTableReply(TlvTable::decode(body)?),
         Kind::NxCtFlushZone => {
@@ -454,6 +458,7 @@ impl Message {
             Message::GetAsyncReply(config) => encode_async(version, &AsyncChange::all(config), out),
             Message::SetAsync(change) => encode_async(version, change, out),
             Message::TableStatus(status) => status.encode_body(out),
+            Message::RequestForward(request) => out.extend_from_slice(request),
             Message::BundleControl(control) => control.encode_body(out),
             Message::BundleAdd(add) => add.encode_body(out),
             _ => return self.encode_extension(out),
@@ -476,6 +481,7 @@ impl Message {
             Message::NxSetAsync(change) => change.encode_masks(out),
             Message::NxSetAsync2(change) => change.encode_props(out),
             Message::FlowMonitorCancel(id) => out.put_u32(*id),
+            Message::NxCtFlush(flush) => flush.encode_body(out),
             Message::NxTlvTableMod(table) => table.encode_body(out),
             Message::NxTlvTableReply(table) => table.encode_body(out),
             // What is left has no body.

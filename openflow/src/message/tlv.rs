@@ -1,8 +1,8 @@
-//! The table of tunnel options and the flushing of connections: Nicira messages of any version.
+//! The table of tunnel options: Nicira messages of any version.
 
 use crate::error::OfError;
 use crate::wire::{Reader, put_zeros};
-use bytes::{BufMut, Bytes};
+use bytes::BufMut;
 
 /// What is done to the table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -121,19 +121,6 @@ impl TlvTable {
         put_zeros(out, 10);
         encode_maps(&self.maps, out);
     }
-}
-
-/// A request to forget connections.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct CtFlush {
-    /// Only of this zone.
-    pub zone: Option<u16>,
-    /// Only of this protocol.
-    pub protocol: u8,
-    /// Only with this original tuple: properties as they came.
-    pub original: Bytes,
-    /// Only with this reply tuple: properties as they came.
-    pub reply: Bytes,
 }
 
 #[cfg(test)]
