@@ -3,8 +3,11 @@
 pub mod appctl;
 pub mod cli;
 pub mod daemon;
+pub mod embedded_db;
 pub mod log;
 pub mod paths;
+pub mod reconcile;
+pub mod status;
 
 use std::process::ExitCode;
 
