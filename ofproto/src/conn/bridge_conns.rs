@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use datapath::Datapath;
 use mio::Token;
 use openflow::message::role::RoleReason;
 use openflow::message::{AsyncKind, Message, Role, RoleStatus};
@@ -377,7 +376,7 @@ impl BridgeConns {
                     }
                 },
             };
-            if let Outcome::Wait = self.handle(index, &message, &world.datapath, now_ns) {
+            if let Outcome::Wait = self.handle(index, &message, world, now_ns) {
                 self.conns[index].waiting = Some(message);
                 return true;
             }
@@ -392,17 +391,12 @@ impl BridgeConns {
         }
     }
 
-    fn handle(
-        &mut self,
-        index: usize,
-        message: &bytes::Bytes,
-        datapath: &Arc<Datapath>,
-        now_ns: u64,
-    ) -> Outcome {
+    fn handle(&mut self, index: usize, message: &bytes::Bytes, world: &World, now_ns: u64) -> Outcome {
         let mut turn = Turn {
             conn: &mut self.conns[index],
             bridge: &self.bridge,
-            datapath,
+            datapath: &world.datapath,
+            device_stats: world.device_stats.as_deref(),
             election: &mut self.election,
             writer: &mut self.writer,
             effects: Vec::new(),

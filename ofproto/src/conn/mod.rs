@@ -1,5 +1,6 @@
 //! Connections to controllers and to `ovs-ofctl`.
 
+mod age;
 mod bridge_conns;
 mod budget;
 mod bundle;

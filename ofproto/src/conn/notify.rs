@@ -5,6 +5,7 @@ use openflow::flow_stats::FlowRemoved;
 use openflow::message::{AsyncKind, Message, PortStatus};
 use openflow::{OfPort, message};
 
+use super::age::age;
 use super::handle::port::desc_of;
 use super::ofconn::OfConn;
 use super::packet_in;
@@ -59,15 +60,15 @@ fn flow_removed(conns: &mut [OfConn], rule: &Rule, reason: RemovedReason, now_ns
     };
     let spec = rule.spec();
     let totals = rule.totals();
-    let age_ns = now_ns.saturating_sub(spec.created_ns);
+    let (duration_sec, duration_nsec) = age(spec.created_ns, now_ns);
     let removed = FlowRemoved {
         reason: wire,
         table_id: spec.table,
         priority: spec.priority as u16,
         flow_match: rule.flow_match(),
         cookie: spec.cookie,
-        duration_sec: (age_ns / 1_000_000_000) as u32,
-        duration_nsec: (age_ns % 1_000_000_000) as u32,
+        duration_sec,
+        duration_nsec,
         idle_timeout: spec.idle_timeout,
         hard_timeout: spec.hard_timeout,
         packets: totals.hits.packets,

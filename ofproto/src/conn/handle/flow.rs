@@ -7,6 +7,7 @@ use openflow::message::Aggregate;
 use openflow::{FlowMod, OfError};
 
 use super::{Outcome, Turn};
+use crate::conn::age::age;
 use crate::conn::work::Work;
 use crate::{Bridge, Filter, Rule, TABLES, Txn};
 
@@ -73,15 +74,15 @@ pub(super) fn aggregate(
 pub(in crate::conn) fn stats_of(rule: &Arc<Rule>, now_ns: u64) -> FlowStats {
     let spec = rule.spec();
     let totals = rule.totals();
-    let age_ns = now_ns.saturating_sub(spec.created_ns);
+    let (duration_sec, duration_nsec) = age(spec.created_ns, now_ns);
     let seconds_since = |then_ns: u64| u32::try_from(now_ns.saturating_sub(then_ns) / 1_000_000_000).ok();
     FlowStats {
         table_id: spec.table,
         priority: spec.priority as u16,
         flow_match: rule.flow_match(),
         cookie: spec.cookie,
-        duration_sec: (age_ns / 1_000_000_000) as u32,
-        duration_nsec: (age_ns % 1_000_000_000) as u32,
+        duration_sec,
+        duration_nsec,
         idle_timeout: spec.idle_timeout,
         hard_timeout: spec.hard_timeout,
         idle_age: seconds_since(rule.used_ns()),

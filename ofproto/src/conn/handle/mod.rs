@@ -9,6 +9,7 @@ pub(super) mod group;
 pub(super) mod nicira;
 pub(super) mod packet_out;
 pub(super) mod port;
+mod port_order;
 mod role;
 mod switch;
 pub(super) mod table;
@@ -21,7 +22,7 @@ use mio::Token;
 use openflow::message::{self, Message, StatsReply, StatsRequest};
 use openflow::{OfError, OfPort};
 
-use super::config::ConnKind;
+use super::config::{ConnKind, DeviceStats};
 use super::ofconn::OfConn;
 use super::session::{Election, Session};
 use super::work::Work;
@@ -50,6 +51,7 @@ pub(super) struct Turn<'a> {
     pub(super) conn: &'a mut OfConn,
     pub(super) bridge: &'a Bridge,
     pub(super) datapath: &'a Arc<Datapath>,
+    pub(super) device_stats: Option<&'a DeviceStats>,
     pub(super) election: &'a mut Election,
     /// The connection that has a change of the tables under way.
     pub(super) writer: &'a mut Option<Token>,

@@ -1,13 +1,16 @@
 //! Ports and their queues.
 
+use datapath::netdev::LinkStats;
 use openflow::message::port_stats::PortStats;
 use openflow::message::{
     Message, PortConfig, PortDesc, PortFeatures, PortMod, PortState, QueueRequest, StatsReply,
 };
 use openflow::{OfError, OfPort, Version};
 
+use super::port_order::arrange;
 use super::{Effect, Turn};
 use crate::Bridge;
+use crate::conn::age::age;
 use crate::port::{Port, PortFlags};
 
 /// Stands for all queues (`OFPQ_ALL`).
@@ -37,7 +40,7 @@ pub(crate) fn desc_of(port: &Port) -> PortDesc {
 /// The ports that a request is about: one, or all.
 fn chosen(turn: &Turn<'_>, port: OfPort) -> Vec<Port> {
     match port {
-        OfPort::NONE => turn.bridge.ports(),
+        OfPort::NONE => arrange(turn.bridge.ports()),
         number => turn.bridge.port(number).into_iter().collect(),
     }
 }
@@ -54,20 +57,40 @@ pub(super) fn stats(turn: &mut Turn<'_>, port: OfPort) {
 }
 
 fn stats_of(turn: &Turn<'_>, port: &Port) -> PortStats {
-    let age_ns = turn.now_ns.saturating_sub(port.created_ns);
-    let mut stats = PortStats {
-        port_no: port.number,
-        duration_sec: (age_ns / 1_000_000_000) as u32,
-        duration_nsec: (age_ns % 1_000_000_000) as u32,
-        ..PortStats::default()
-    };
-    if let Some(counted) = port.dp.and_then(|number| turn.datapath.port_stats(number)) {
-        stats.rx_packets = counted.rx.packets;
-        stats.rx_bytes = counted.rx.bytes;
-        stats.tx_packets = counted.tx.packets;
-        stats.tx_bytes = counted.tx.bytes;
+    let (duration_sec, duration_nsec) = age(port.created_ns, turn.now_ns);
+    let named = PortStats { port_no: port.number, duration_sec, duration_nsec, ..PortStats::default() };
+    if let Some(device) = turn.device_stats.and_then(|look| look(port)) {
+        return of_device(&device, named);
     }
-    stats
+    let Some(counted) = port.dp.and_then(|number| turn.datapath.port_stats(number)) else { return named };
+    PortStats {
+        rx_packets: counted.rx.packets,
+        rx_bytes: counted.rx.bytes,
+        rx_dropped: counted.rx_dropped(),
+        tx_packets: counted.tx.packets,
+        tx_bytes: counted.tx.bytes,
+        tx_dropped: counted.tx_dropped(),
+        ..named
+    }
+}
+
+/// What the device below a port counts.
+fn of_device(device: &LinkStats, named: PortStats) -> PortStats {
+    PortStats {
+        rx_packets: device.rx_packets,
+        rx_bytes: device.rx_bytes,
+        rx_dropped: device.rx_dropped,
+        rx_errors: device.rx_errors,
+        rx_frame_err: device.rx_frame_errors,
+        rx_over_err: device.rx_over_errors,
+        rx_crc_err: device.rx_crc_errors,
+        tx_packets: device.tx_packets,
+        tx_bytes: device.tx_bytes,
+        tx_dropped: device.tx_dropped,
+        tx_errors: device.tx_errors,
+        collisions: device.collisions,
+        ..named
+    }
 }
 
 pub(super) fn port_mod(turn: &mut Turn<'_>, request: &PortMod) -> Result<(), OfError> {

@@ -18,8 +18,7 @@ pub(super) fn features(turn: &mut Turn<'_>) {
         | Capabilities::GROUP_STATS
         | Capabilities::QUEUE_STATS
         | Capabilities::ARP_MATCH_IP
-        | Capabilities::BUNDLES
-        | Capabilities::FLOW_MONITORING;
+        | Capabilities::BUNDLES;
     let features = Features {
         datapath_id: turn.bridge.datapath_id(),
         n_buffers: 0,

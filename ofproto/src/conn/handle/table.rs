@@ -14,10 +14,6 @@ const NO_LIMIT: u32 = 1_000_000;
 /// Stands for all tables (`OFPTT_ALL`).
 const ALL_TABLES: u8 = 0xff;
 
-fn name_of(configured: &str, table: u8) -> String {
-    if configured.is_empty() { format!("table{table}") } else { configured.to_owned() }
-}
-
 fn limit_of(limit: Option<usize>) -> u32 {
     limit.map_or(NO_LIMIT, |limit| u32::try_from(limit).unwrap_or(u32::MAX))
 }
@@ -27,7 +23,7 @@ pub(super) fn stats(turn: &mut Turn<'_>) {
         let counted = turn.bridge.table_stats(table);
         TableStats {
             table_id: table,
-            name: name_of(&counted.name, table),
+            name: counted.name,
             max_entries: limit_of(counted.limit),
             active: u32::try_from(counted.active).unwrap_or(u32::MAX),
             lookups: counted.lookups,
@@ -52,23 +48,15 @@ pub(super) fn features(turn: &mut Turn<'_>, is_empty: bool) -> Result<(), OfErro
 /// The features of one table.
 pub(in crate::conn) fn features_of(bridge: &Bridge, version: openflow::Version, table: u8) -> TableFeatures {
     let counted = bridge.table_stats(table);
-    let name = name_of(&counted.name, table);
-    let _ = version;
-    TableFeatures {
-        table_id: table,
-        name,
-        max_entries: limit_of(counted.limit),
-        eviction: counted.evict,
-        ..TableFeatures::default()
-    }
+    let features = TableFeatures::of_switch(version, table, TABLES, &counted.name, limit_of(counted.limit));
+    TableFeatures { eviction: counted.evict, ..features }
 }
 
 pub(super) fn desc(turn: &mut Turn<'_>) {
     let tables = (0..TABLES).map(|table| {
         let evicts = turn.bridge.table_stats(table).evict;
-        let flags =
-            if evicts { EvictionFlags::OTHER | EvictionFlags::LIFETIME } else { EvictionFlags::empty() };
-        TableDesc { table_id: table, eviction: evicts, eviction_flags: flags, vacancy: None }
+        let eviction_flags = EvictionFlags::OTHER | EvictionFlags::IMPORTANCE | EvictionFlags::LIFETIME;
+        TableDesc { table_id: table, eviction: evicts, eviction_flags, vacancy: None }
     });
     let tables = tables.collect();
     turn.reply_stats(StatsReply::TableDesc(tables));
