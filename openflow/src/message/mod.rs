@@ -17,7 +17,6 @@ pub mod meter;
 pub mod monitor;
 pub mod multipart;
 pub mod packet;
-mod pending;
 pub mod port;
 pub mod port_stats;
 mod prop;
