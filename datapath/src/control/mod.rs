@@ -7,6 +7,8 @@ mod config;
 mod ports;
 pub(crate) mod shared;
 mod stats;
+#[cfg(test)]
+mod tests;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
@@ -141,6 +143,11 @@ impl Datapath {
             // A worker that panicked has said so itself.
             let _ = thread.join();
         }
+    }
+
+    /// Ends all workers: no packet is forwarded from here on. Their flows are let go, and what those counted is with the owner.
+    pub fn stop(&self) {
+        self.stop_threads();
     }
 
     /// Says who decides. Once only: a second owner is not taken.

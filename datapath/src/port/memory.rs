@@ -1,21 +1,33 @@
 //! A port in memory, for tests: frames pushed into one end come out of its receive queue, frames sent come out of the other.
 
 use std::collections::VecDeque;
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use nix::sys::eventfd::{EfdFlags, EventFd};
 use packet::Packet;
 
 use super::{Port, Queues, Readiness, RxQueue, TxQueue};
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Ends {
     to_switch: VecDeque<Packet>,
     from_switch: VecDeque<Packet>,
+    /// Readable while `to_switch` holds frames.
+    event: Option<EventFd>,
 }
 
 /// The far end of a memory port.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Wires(Arc<Mutex<Ends>>);
+
+impl Default for Wires {
+    fn default() -> Self {
+        // Without a descriptor the worker polls.
+        let event = EventFd::from_value_and_flags(0, EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC).ok();
+        Self(Arc::new(Mutex::new(Ends { to_switch: VecDeque::new(), from_switch: VecDeque::new(), event })))
+    }
+}
 
 impl Wires {
     fn ends(&self) -> MutexGuard<'_, Ends> {
@@ -24,7 +36,12 @@ impl Wires {
 
     /// Puts a frame in for the switch to receive.
     pub fn push(&self, packet: Packet) {
-        self.ends().to_switch.push_back(packet);
+        let mut ends = self.ends();
+        ends.to_switch.push_back(packet);
+        if let Some(event) = &ends.event {
+            // When its counter is full it is readable anyway.
+            let _ = event.write(1);
+        }
     }
 
     /// Takes the oldest frame that the switch sent.
@@ -53,11 +70,19 @@ impl RxQueue for MemoryQueue {
         let mut ends = self.0.ends();
         let count = max.min(ends.to_switch.len());
         out.extend(ends.to_switch.drain(..count));
+        if count != 0
+            && ends.to_switch.is_empty()
+            && let Some(event) = &ends.event
+        {
+            // Nothing to read is as good.
+            let _ = event.read();
+        }
         count
     }
 
     fn readiness(&self, _now_ns: u64) -> Readiness {
-        Readiness::Now
+        let ends = self.0.ends();
+        ends.event.as_ref().map_or(Readiness::Now, |event| Readiness::Fd(event.as_fd().as_raw_fd()))
     }
 }
 

@@ -22,6 +22,7 @@ mod sweep;
 mod tests;
 pub(crate) mod thread;
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -113,7 +114,7 @@ pub struct Worker {
     version: u64,
     stopping: bool,
     /// Whether the set of receive queues changed since the thread last looked.
-    rx_changed: bool,
+    rx_changed: Cell<bool>,
 }
 
 impl std::fmt::Debug for Worker {
@@ -140,7 +141,7 @@ impl Worker {
             tally: Tally::default(),
             version: 1,
             stopping: false,
-            rx_changed: true,
+            rx_changed: Cell::new(true),
             shared,
             me,
             config,
@@ -199,12 +200,12 @@ impl Worker {
                 Command::AddPort { port, rx, tx } => {
                     self.out.add(port.clone(), tx);
                     self.rx.extend(rx.into_iter().map(|queue| Rx { port: port.clone(), queue }));
-                    self.rx_changed = true;
+                    self.rx_changed.set(true);
                 }
                 Command::DelPort(number) => {
                     self.rx.retain(|rx| rx.port.number != number);
                     self.out.remove(number);
-                    self.rx_changed = true;
+                    self.rx_changed.set(true);
                 }
                 Command::Configure(config) => self.configure(config),
                 Command::Purge => self.errand = Some(Errand::Purge),

@@ -1,7 +1,7 @@
 //! A worker's thread: polls while there is traffic, sleeps in epoll when there is none.
 
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, RawFd};
 use std::thread::JoinHandle;
 
 use nix::sched::{CpuSet, sched_setaffinity};
@@ -19,8 +19,7 @@ const RETRY_MS: u64 = 1;
 
 /// Starts the thread of `worker`, on a CPU of its own if one is given.
 pub(crate) fn spawn(worker: Worker, cpu: Option<usize>) -> io::Result<JoinHandle<()>> {
-    let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-    epoll.add(worker.me.wake_fd(), EpollEvent::new(EpollFlags::EPOLLIN, 0))?;
+    let watch = Watch::new(&worker)?;
     let name = format!("worker{}", worker.me.index);
     std::thread::Builder::new().name(name).spawn(move || {
         if let Some(cpu) = cpu
@@ -28,7 +27,7 @@ pub(crate) fn spawn(worker: Worker, cpu: Option<usize>) -> io::Result<JoinHandle
         {
             tracing::warn!(target: "dpif_netdev", "cannot run on CPU {cpu}: {e}");
         }
-        run(worker, &epoll);
+        run(worker, watch);
     })
 }
 
@@ -38,8 +37,7 @@ fn pin(cpu: usize) -> nix::Result<()> {
     sched_setaffinity(Pid::from_raw(0), &set)
 }
 
-fn run(mut worker: Worker, epoll: &Epoll) {
-    let mut watched = Vec::new();
+fn run(mut worker: Worker, mut watch: Watch) {
     let mut busy_ns = 0;
     worker.me.get_up(worker.version);
     while !worker.stopping {
@@ -48,36 +46,55 @@ fn run(mut worker: Worker, epoll: &Epoll) {
             busy_ns = now_ns;
             continue;
         }
-        if std::mem::take(&mut worker.rx_changed) {
-            watch(&worker, epoll, &mut watched);
-        }
         let spin_ns = worker.config.spin.as_nanos() as u64;
         if now_ns.saturating_sub(busy_ns) < spin_ns || worker.sweep.under_way() {
             std::hint::spin_loop();
             continue;
         }
-        sleep(&mut worker, epoll, now_ns);
+        watch.agree_with(&worker);
+        sleep(&mut worker, &watch.epoll, now_ns);
     }
+    worker.purge_at_once();
+    worker.registry.flush(&worker.me.registry, true);
     worker.me.lie_down();
 }
 
-/// Makes the epoll set agree with the worker's receive queues.
-fn watch(worker: &Worker, epoll: &Epoll, watched: &mut Vec<i32>) {
-    for fd in watched.drain(..) {
-        // SAFETY: only the number is used, to take it out of the set; if it was closed, it is out already.
-        let fd = unsafe { BorrowedFd::borrow_raw(fd) };
-        let _ = epoll.delete(fd);
+/// What wakes a sleeping worker: the control side, and receive queues that have a descriptor.
+struct Watch {
+    epoll: Epoll,
+    /// Descriptors of queues in the set.
+    queues: Vec<RawFd>,
+}
+
+impl Watch {
+    fn new(worker: &Worker) -> nix::Result<Self> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        epoll.add(worker.me.wake_fd(), EpollEvent::new(EpollFlags::EPOLLIN, 0))?;
+        Ok(Self { epoll, queues: Vec::new() })
     }
-    for rx in &worker.rx {
-        let Readiness::Fd(raw) = rx.queue.readiness(0) else { continue };
-        // SAFETY: the descriptor belongs to a receive queue of this worker, which lives while this call lasts.
-        let fd = unsafe { BorrowedFd::borrow_raw(raw) };
-        match epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, 1)) {
-            Ok(()) => watched.push(raw),
-            Err(e) => {
-                tracing::error!(target: "dpif_netdev", "port {} will be slow: epoll: {e}", rx.port.name())
+
+    /// Makes the set that of the worker's queues: when queues came or went, or one will never be ready again (its descriptor
+    /// would wake the worker for nothing), a new set takes the place of the old.
+    fn agree_with(&mut self, worker: &Worker) {
+        let ready = worker.rx.iter().map(|rx| rx.queue.readiness(0));
+        let descriptors =
+            ready.filter_map(|ready| if let Readiness::Fd(fd) = ready { Some(fd) } else { None });
+        if !worker.rx_changed.take() && descriptors.clone().eq(self.queues.iter().copied()) {
+            return;
+        }
+        let queues: Vec<_> = descriptors.collect();
+        match Self::new(worker) {
+            Ok(fresh) => self.epoll = fresh.epoll,
+            Err(e) => tracing::error!(target: "dpif_netdev", "epoll: {e}"),
+        }
+        for raw in &queues {
+            // SAFETY: the descriptor belongs to a receive queue of this worker, which lives while this call lasts.
+            let fd = unsafe { BorrowedFd::borrow_raw(*raw) };
+            if let Err(e) = self.epoll.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, 1)) {
+                tracing::error!(target: "dpif_netdev", "a port will be slow: epoll: {e}");
             }
         }
+        self.queues = queues;
     }
 }
 
