@@ -225,10 +225,13 @@ impl Bridge {
     /// Adds or changes a port in the sense of the database. The MACs that were learned there are forgotten if its VLANs change.
     pub fn set_port(&self, config: PortConfig) {
         let gone = self.change(|bridge| {
-            let old = bridge.bundles.get(&config.name);
-            let changed = old.is_some_and(|old| **old != config);
             let members = config.members.clone();
-            bridge.bundles.insert(config.name.clone(), Arc::new(config));
+            let at = bridge.bundles.iter().position(|old| old.name == config.name);
+            let changed = at.is_some_and(|at| *bridge.bundles[at] != config);
+            match at {
+                Some(at) => bridge.bundles[at] = Arc::new(config),
+                None => bridge.bundles.push(Arc::new(config)),
+            }
             bridge.index_bundles();
             if changed { lock(&bridge.macs).flush(|port| members.contains(&port)) } else { Vec::new() }
         });
@@ -238,7 +241,8 @@ impl Bridge {
     /// Removes a port in the sense of the database; its interfaces stay.
     pub fn remove_port(&self, name: &str) {
         let gone = self.change(|bridge| {
-            let Some(old) = bridge.bundles.remove(name) else { return Vec::new() };
+            let Some(at) = bridge.bundles.iter().position(|old| old.name == name) else { return Vec::new() };
+            let old = bridge.bundles.remove(at);
             bridge.index_bundles();
             lock(&bridge.macs).flush(|port| old.members.contains(&port))
         });
@@ -247,7 +251,7 @@ impl Bridge {
 
     /// Names of the ports in the sense of the database.
     pub fn port_names(&self) -> Vec<String> {
-        self.read(|bridge| bridge.bundles.keys().cloned().collect())
+        self.read(|bridge| bridge.bundles.iter().map(|port| port.name.clone()).collect())
     }
 
     /// All interfaces by number, the local one last.
@@ -484,6 +488,8 @@ fn port_of(config: &InterfaceConfig, number: OfPort, now_ns: u64) -> Port {
         link: LinkState::default(),
         dp,
         peer,
+        rx: Arc::default(),
+        tx: Arc::default(),
         created_ns: now_ns,
     }
 }

@@ -8,7 +8,7 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use hashbrown::HashMap;
-use openflow::{Action, OfPort};
+use openflow::{Action, Instructions, OfPort};
 
 use crate::counter::Held;
 use crate::events::PacketInReason;
@@ -41,8 +41,10 @@ pub(crate) struct PuntContext {
 pub(crate) enum Step {
     /// Do this action.
     Action(Action),
-    /// From here on actions are those of a rule of this table with this cookie, in this role.
-    Rule { table: u8, cookie: u64, in_port: OfPort },
+    /// From here on actions are those of a rule of this table with this cookie.
+    Rule { table: u8, cookie: u64 },
+    /// Do the instructions that come after the actions.
+    Rest(Arc<Instructions>),
     /// Go on in this table.
     Table(u8),
 }

@@ -20,10 +20,13 @@ mod context;
 mod counter;
 pub mod events;
 pub mod mac;
+mod owner;
 pub mod port;
 mod state;
 mod switch;
 pub(crate) mod table;
+mod text;
+mod xlate;
 
 pub use bridge::{Bridge, BridgeError, TableStats};
 pub use counter::{Counter, Totals};

@@ -7,10 +7,13 @@
 //! only when all were in use lately does the one that has been free the longest come back.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bitflags::bitflags;
 use datapath::action::PortNo;
 pub use openflow::OfPort;
+
+use crate::counter::Counter;
 
 /// First number that is reserved: ordinary ports are below.
 const LIMIT: OfPort = OfPort(0xff00);
@@ -56,7 +59,7 @@ pub struct LinkState {
 }
 
 /// One port.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub struct Port {
     /// Number.
     pub number: OfPort,
@@ -72,6 +75,10 @@ pub struct Port {
     pub dp: Option<PortNo>,
     /// Name of the peer of a patch port.
     pub peer: Option<String>,
+    /// What a patch port received; others are counted by the datapath.
+    pub rx: Arc<Counter>,
+    /// What a patch port sent.
+    pub tx: Arc<Counter>,
     /// When it was added, nanoseconds of the monotonic clock.
     pub created_ns: u64,
 }

@@ -45,7 +45,8 @@ pub(crate) struct BridgeState {
     pub(crate) config: BridgeConfig,
     pub(crate) ports: BTreeMap<OfPort, Port>,
     pub(crate) numbers: Numbers,
-    pub(crate) bundles: BTreeMap<String, Arc<PortConfig>>,
+    /// In the order in which they were added, which is that of a flood.
+    pub(crate) bundles: Vec<Arc<PortConfig>>,
     pub(crate) bundle_of: HashMap<OfPort, Arc<PortConfig>>,
     pub(crate) tables: Vec<FlowTable>,
     pub(crate) macs: Arc<Mutex<MacTable>>,
@@ -67,7 +68,7 @@ impl BridgeState {
             config,
             ports: BTreeMap::new(),
             numbers: Numbers::default(),
-            bundles: BTreeMap::new(),
+            bundles: Vec::new(),
             bundle_of: HashMap::new(),
             tables: tables.collect(),
             macs: Arc::new(Mutex::new(macs)),
@@ -86,7 +87,7 @@ impl BridgeState {
     /// Makes the map from interface to port settings anew.
     pub(crate) fn index_bundles(&mut self) {
         self.bundle_of.clear();
-        for bundle in self.bundles.values() {
+        for bundle in &self.bundles {
             for member in &bundle.members {
                 self.bundle_of.insert(*member, Arc::clone(bundle));
             }

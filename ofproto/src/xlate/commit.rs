@@ -1,0 +1,247 @@
+//! From what the packet is to what it should be: the fewest datapath actions between two keys.
+//!
+//! Translation changes a key freely and only says, at an output, what the packet has to look like there. This module compares
+//! that with what the packet looks like so far (the *base*) and brings it up to date. The order and grouping are those of Open
+//! vSwitch, since people read them: Ethernet, network, transport, MPLS, VLAN, priority, mark; one `set` for each header, that names the
+//! fields that differ.
+
+use std::mem::offset_of;
+use std::ops::Range;
+
+use datapath::action::{Action, SetFields};
+use packet::key::{VLAN_PRESENT, VlanTag};
+use packet::{FlowKey, FlowMask};
+use zerocopy::IntoBytes;
+
+use super::mpls;
+
+const ETH_IPV4: u16 = 0x0800;
+const ETH_ARP: u16 = 0x0806;
+const ETH_RARP: u16 = 0x8035;
+const ETH_IPV6: u16 = 0x86dd;
+const ETH_VLAN: u16 = 0x8100;
+const ICMP: u8 = 1;
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+const ICMPV6: u8 = 58;
+const SCTP: u8 = 132;
+
+macro_rules! bytes_of {
+    ($field:ident, $len:expr) => {
+        offset_of!(FlowKey, $field)..offset_of!(FlowKey, $field) + $len
+    };
+}
+
+/// Bytes of a key that one `set` may change together.
+type Group = &'static [Range<usize>];
+
+const ETHERNET: Group = &[bytes_of!(eth_src, 6), bytes_of!(eth_dst, 6)];
+const IPV4: Group = &[bytes_of!(nw_src, 4), bytes_of!(nw_dst, 4), bytes_of!(nw_tos, 1), bytes_of!(nw_ttl, 1)];
+const IPV6: Group = &[
+    bytes_of!(ipv6_src, 16),
+    bytes_of!(ipv6_dst, 16),
+    bytes_of!(ipv6_label, 4),
+    bytes_of!(nw_tos, 1),
+    bytes_of!(nw_ttl, 1),
+];
+const ARP: Group = &[
+    bytes_of!(nw_src, 4),
+    bytes_of!(nw_dst, 4),
+    bytes_of!(nw_proto, 1),
+    bytes_of!(arp_sha, 6),
+    bytes_of!(arp_tha, 6),
+];
+const ND: Group = &[bytes_of!(nd_target, 16), bytes_of!(arp_sha, 6), bytes_of!(arp_tha, 6)];
+const PORTS: Group = &[bytes_of!(tp_src, 2), bytes_of!(tp_dst, 2)];
+const MPLS_TOP: Group = &[offset_of!(FlowKey, mpls_lse)..offset_of!(FlowKey, mpls_lse) + 4];
+const PRIORITY: Group = &[bytes_of!(skb_priority, 4)];
+const MARK: Group = &[bytes_of!(pkt_mark, 4)];
+
+/// Whether a frame of this type is IPv4 or IPv6.
+pub(super) fn is_ip(key: &FlowKey) -> bool {
+    matches!(key.eth_type.get(), ETH_IPV4 | ETH_IPV6)
+}
+
+/// How many tags the key has.
+pub(super) fn count_vlans(key: &FlowKey) -> usize {
+    key.vlan.iter().take_while(|tag| tag.tci.get() & VLAN_PRESENT != 0).count()
+}
+
+/// Appends to `out` what makes a packet that looks like `base` look like `flow`, and brings `base` up to date. `mask` is what
+/// translation has un-wildcarded; it covers all that was changed. A tag that is popped is looked at.
+pub(super) fn commit(flow: &FlowKey, base: &mut FlowKey, mask: &mut FlowMask, out: &mut Vec<Action>) {
+    let mut commit = Commit { flow, base, mask, out };
+    if flow.packet_type.get() == 0 {
+        commit.set(ETHERNET);
+    }
+    let leaves_mpls = mpls::is_mpls(commit.base) && !mpls::is_mpls(flow);
+    if leaves_mpls {
+        commit.mpls();
+    }
+    commit.network();
+    commit.transport();
+    if !leaves_mpls {
+        commit.mpls();
+    }
+    commit.vlans();
+    commit.set(PRIORITY);
+    commit.set(MARK);
+}
+
+struct Commit<'a> {
+    flow: &'a FlowKey,
+    base: &'a mut FlowKey,
+    mask: &'a mut FlowMask,
+    out: &'a mut Vec<Action>,
+}
+
+impl Commit<'_> {
+    /// Sets the fields of a group that differ.
+    fn set(&mut self, group: Group) {
+        let mut fields = SetFields { key: FlowKey::default(), mask: FlowMask::default() };
+        let mut changed = false;
+        for range in group {
+            let (new, old) = (&self.flow.as_bytes()[range.clone()], &self.base.as_bytes()[range.clone()]);
+            if new == old {
+                continue;
+            }
+            changed = true;
+            let looked_at = &self.mask.0.as_bytes()[range.clone()];
+            let mask = &mut fields.mask.0.as_mut_bytes()[range.clone()];
+            for (i, byte) in mask.iter_mut().enumerate() {
+                *byte = looked_at[i] | (new[i] ^ old[i]);
+            }
+            let mask: Vec<u8> = mask.to_vec();
+            let key = &mut fields.key.as_mut_bytes()[range.clone()];
+            key.iter_mut().zip(new).zip(mask).for_each(|((byte, new), mask)| *byte = new & mask);
+        }
+        if !changed {
+            return;
+        }
+        self.out.push(Action::Set(Box::new(fields)));
+        for range in group {
+            let new = &self.flow.as_bytes()[range.clone()];
+            self.base.as_mut_bytes()[range.clone()].copy_from_slice(new);
+        }
+    }
+
+    fn network(&mut self) {
+        if self.flow.nw_proto == 0 && self.base.nw_proto == 0 {
+            return;
+        }
+        match self.base.eth_type.get() {
+            ETH_IPV4 => self.set(IPV4),
+            ETH_IPV6 => {
+                self.set(IPV6);
+                if self.flow.nw_proto == ICMPV6 && matches!(self.base.tp_src.get(), 135 | 136) {
+                    self.set(ND);
+                }
+            }
+            ETH_ARP | ETH_RARP => self.set(ARP),
+            _ => {}
+        }
+    }
+
+    fn transport(&mut self) {
+        if !is_ip(self.base)
+            || (self.flow.tp_src.get() == 0 && self.flow.tp_dst.get() == 0 && !is_icmp(self.flow))
+        {
+            return;
+        }
+        if matches!(self.flow.nw_proto, TCP | UDP | SCTP) || is_icmp(self.flow) {
+            self.set(PORTS);
+        }
+    }
+
+    fn vlans(&mut self) {
+        let (mut have, mut want) = (count_vlans(self.base), count_vlans(self.flow));
+        while have > 0 && want > 0 && self.base.vlan[have - 1] == self.flow.vlan[want - 1] {
+            (have, want) = (have - 1, want - 1);
+        }
+        for tag in &mut self.mask.0.vlan[..have] {
+            self.out.push(Action::PopVlan);
+            *tag = VlanTag { tpid: u16::MAX.into(), tci: u16::MAX.into() };
+        }
+        for tag in self.flow.vlan[..want].iter().rev() {
+            let tpid = if tag.tpid.get() == 0 { ETH_VLAN } else { tag.tpid.get() };
+            self.out.push(Action::PushVlan { tpid, tci: tag.tci.get() & !VLAN_PRESENT });
+        }
+        self.base.vlan = self.flow.vlan;
+    }
+
+    fn mpls(&mut self) {
+        let (mut have, want) = (mpls::count(self.base), mpls::count(self.flow));
+        let same = mpls::common(self.base, have, self.flow, want);
+        while have > same {
+            if have - 1 == same && want > same {
+                let top = self.flow.mpls_lse[want - same - 1];
+                if top != self.base.mpls_lse[0] {
+                    let mut updated = *self.flow;
+                    updated.mpls_lse[0] = top;
+                    let (flow, base, mask) = (&updated, &mut *self.base, &mut *self.mask);
+                    Commit { flow, base, mask, out: self.out }.set(MPLS_TOP);
+                }
+                break;
+            }
+            let ethertype = if have == 1 { self.flow.eth_type.get() } else { self.base.eth_type.get() };
+            self.out.push(Action::PopMpls { ethertype });
+            mpls::shift_out(self.base, ethertype);
+            have -= 1;
+        }
+        while want > have {
+            let lse = self.flow.mpls_lse[want - have - 1];
+            let ethertype = self.flow.eth_type.get();
+            self.out.push(Action::PushMpls { lse: lse.get(), ethertype });
+            mpls::shift_in(self.base, lse.get(), ethertype);
+            have += 1;
+        }
+    }
+}
+
+fn is_icmp(key: &FlowKey) -> bool {
+    (key.eth_type.get() == ETH_IPV4 && key.nw_proto == ICMP)
+        || (key.eth_type.get() == ETH_IPV6 && key.nw_proto == ICMPV6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tcp() -> FlowKey {
+        let mut key = FlowKey { nw_proto: TCP, nw_ttl: 64, ..FlowKey::default() };
+        key.eth_type.set(ETH_IPV4);
+        key.nw_dst.set(0x0102_0304);
+        key.tp_dst.set(80);
+        key
+    }
+
+    fn run(flow: &FlowKey, base: &FlowKey) -> Vec<Action> {
+        let (mut base, mut out) = (*base, Vec::new());
+        commit(flow, &mut base, &mut FlowMask::exact(), &mut out);
+        assert_eq!(base.as_bytes(), flow.as_bytes());
+        out
+    }
+
+    #[test]
+    fn only_what_differs_is_set() {
+        let mut flow = tcp();
+        assert_eq!(run(&flow, &tcp()), []);
+        flow.nw_ttl = 63;
+        let [Action::Set(set)] = &run(&flow, &tcp())[..] else { panic!() };
+        assert_eq!((set.key.nw_ttl, set.mask.0.nw_ttl, set.mask.0.nw_dst.get()), (63, 255, 0));
+    }
+
+    #[test]
+    fn tags_come_and_go_from_the_outside() {
+        let mut flow = tcp();
+        flow.vlan[0].tpid.set(ETH_VLAN);
+        flow.vlan[0].tci.set(VLAN_PRESENT | 5);
+        assert_eq!(run(&flow, &tcp()), [Action::PushVlan { tpid: ETH_VLAN, tci: 5 }]);
+        let mut other = flow;
+        other.vlan[0].tci.set(VLAN_PRESENT | 6);
+        assert_eq!(run(&other, &flow), [Action::PopVlan, Action::PushVlan { tpid: ETH_VLAN, tci: 6 }]);
+        other.vlan[1] = flow.vlan[0];
+        assert_eq!(run(&other, &flow), [Action::PushVlan { tpid: ETH_VLAN, tci: 6 }]);
+        assert_eq!(run(&tcp(), &other), [Action::PopVlan, Action::PopVlan]);
+    }
+}

@@ -1,0 +1,111 @@
+//! Actions that read and write fields by their description.
+
+use openflow::action::SetField;
+use openflow::field::{Format, Prereq, SubField};
+use openflow::{FieldId, OfPort};
+use packet::key::VLAN_PRESENT;
+
+use super::trace::Kind;
+use super::{Xlate, mpls};
+
+impl Xlate<'_> {
+    /// Un-wildcards bits of a field.
+    fn look_at(&mut self, field: FieldId, bits: u128) {
+        let old = field.get(&self.mask.0);
+        field.set(&mut self.mask.0, old | bits);
+    }
+
+    /// Un-wildcards bits that are read, and what tells whether the field is there.
+    fn look_at_with_prereqs(&mut self, sub: SubField) {
+        self.look_at(sub.field, sub.mask());
+        let prereq = sub.field.info().prereq;
+        let nd = matches!(prereq, Prereq::Nd | Prereq::NdSolicit | Prereq::NdAdvert);
+        if nd || matches!(prereq, Prereq::Tcp | Prereq::Udp | Prereq::Sctp | Prereq::Icmp | Prereq::Icmpv6) {
+            self.mask.0.nw_proto = 0xff;
+        }
+        if nd {
+            self.mask.0.tp_src.set(u16::MAX);
+            self.mask.0.tp_dst.set(u16::MAX);
+        }
+        if matches!(sub.field, FieldId::VlanVid | FieldId::VlanPcp | FieldId::DlVlan | FieldId::DlVlanPcp) {
+            let tci = &mut self.mask.0.vlan[0].tci;
+            tci.set(tci.get() | VLAN_PRESENT);
+        }
+    }
+
+    /// Whether the packet has the header that the field is in. Tags and labels are only written where there are some.
+    fn can_write(&self, field: FieldId) -> bool {
+        match field {
+            FieldId::VlanVid | FieldId::VlanPcp => self.flow.vlan[0].tci.get() & VLAN_PRESENT != 0,
+            FieldId::MplsLabel | FieldId::MplsTc | FieldId::MplsTtl => mpls::is_mpls(&self.flow),
+            _ => true,
+        }
+    }
+
+    pub(super) fn set_field(&mut self, set: &SetField) {
+        if matches!(set.field, FieldId::VlanVid | FieldId::VlanPcp) {
+            let tci = &mut self.mask.0.vlan[0].tci;
+            tci.set(tci.get() | VLAN_PRESENT);
+        }
+        if !self.can_write(set.field) {
+            return;
+        }
+        self.look_at(set.field, set.mask);
+        set.field.info().set_masked(&mut self.flow, set.value, set.mask);
+        self.default_tpid();
+    }
+
+    /// A tag that was made by writing its bits is an 802.1Q tag.
+    fn default_tpid(&mut self) {
+        let tag = &mut self.flow.vlan[0];
+        if tag.tci.get() & VLAN_PRESENT != 0 && tag.tpid.get() == 0 {
+            tag.tpid.set(0x8100);
+        }
+    }
+
+    fn write(&mut self, dst: SubField, value: u128) {
+        self.look_at(dst.field, dst.mask());
+        dst.set(&mut self.flow, value);
+        self.default_tpid();
+        self.note_value(dst);
+    }
+
+    fn note_value(&mut self, sub: SubField) {
+        if self.tracer.is_some() {
+            let value = sub.get(&self.flow);
+            let text = if value == 0 { "0".to_owned() } else { format!("{value:#x}") };
+            self.note(Kind::Detail, || format!("{} is now {text}", crate::text::subfield(sub)));
+        }
+    }
+
+    pub(super) fn move_field(&mut self, src: SubField, dst: SubField) {
+        self.look_at_with_prereqs(src);
+        let value = src.get(&self.flow);
+        self.write(dst, value);
+    }
+
+    pub(super) fn stack_push(&mut self, src: SubField) {
+        self.look_at_with_prereqs(src);
+        self.stack.push((src.get(&self.flow), src.n_bits));
+    }
+
+    pub(super) fn stack_pop(&mut self, dst: SubField) {
+        match self.stack.pop() {
+            Some((value, _)) => self.write(dst, value),
+            None => self.note(Kind::Warn, || "attempted to pop from empty stack".into()),
+        }
+    }
+
+    pub(super) fn output_reg(&mut self, src: SubField, max_len: u16) {
+        self.look_at_with_prereqs(src);
+        let value = src.get(&self.flow);
+        let Ok(number) = u32::try_from(value) else {
+            self.note(Kind::Warn, || format!("output port {value} is out of range"));
+            return;
+        };
+        let narrow = src.n_bits <= 16 || src.field.info().format == Format::Port16;
+        let port = if narrow { OfPort::from_u16(number as u16) } else { OfPort(number) };
+        self.note(Kind::Detail, || format!("output port is {port}"));
+        self.output(port, max_len);
+    }
+}

@@ -1,0 +1,302 @@
+//! Translation: what the OpenFlow tables come to for a packet, as datapath actions.
+//!
+//! # Algorithm
+//!
+//! A translation walks the pipeline with a copy of the packet's key (`flow`), that actions change freely. A second copy (`base`) is
+//! what the packet itself looks like so far; at each output the difference becomes datapath actions ([`commit`]). Everything that
+//! is looked at is noted in the mask, every table, address and setting used in the dependencies, every rule crossed in the
+//! ledger. Patch ports lead the walk into another bridge and back. `ofproto/trace` is the same walk with a [`Tracer`].
+//!
+//! # Invariants
+//!
+//! - The answer depends on nothing but the bits of the key in the mask, the version, and what stands behind the dependencies.
+//! - Nothing is written but MACs that are learned, and that only for a real packet.
+//!
+//! # Costs
+//!
+//! Bounded: at most [`MAX_RESUBMITS`] table lookups, [`MAX_DEPTH`] levels of them.
+
+mod action_set;
+mod actions;
+mod commit;
+mod fields;
+mod mpls;
+mod normal;
+mod output;
+mod pipeline;
+mod recirc;
+pub(crate) mod trace;
+mod vlan;
+
+use std::sync::Arc;
+
+use datapath::action::{Action as DpAction, DropReason};
+use datapath::owner::Translation;
+use datapath::stamps::Slot;
+use openflow::{Action, OfPort};
+use packet::key::DP_WORDS;
+use packet::{FlowKey, FlowMask};
+use smallvec::SmallVec;
+
+use crate::context::Step;
+use crate::counter::Ledger;
+use crate::port::PortFlags;
+use crate::state::{BridgeState, Core, State};
+use crate::table::rule::Rule;
+use trace::{Kind, Tracer};
+
+/// Levels of table lookups that call each other.
+const MAX_DEPTH: u32 = 64;
+/// Table lookups in one translation.
+const MAX_RESUBMITS: u32 = MAX_DEPTH * MAX_DEPTH;
+/// Entries of the stack.
+const MAX_STACK: usize = 4096;
+/// Datapath actions of one translation.
+const MAX_ACTIONS: usize = 4096;
+/// Dependencies of one translation beyond which it is not cached.
+const MAX_DEPENDS: usize = 255;
+const ETH_IPV4: u16 = 0x0800;
+const ETH_IPV6: u16 = 0x86dd;
+
+/// What a translation is about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Input<'a> {
+    /// The packet's key, in terms of datapath ports.
+    pub(crate) key: &'a FlowKey,
+    pub(crate) version: u64,
+    pub(crate) now_ns: u64,
+    /// Whether a packet is there: it teaches the MAC table.
+    pub(crate) effects: bool,
+}
+
+/// A translation in progress.
+pub(crate) struct Xlate<'a> {
+    core: &'a Core,
+    state: &'a State,
+    input: Input<'a>,
+    bridge: &'a BridgeState,
+    flow: FlowKey,
+    base: FlowKey,
+    mask: FlowMask,
+    actions: Vec<DpAction>,
+    depends: SmallVec<[Slot; 8]>,
+    ledger: Ledger,
+    table: u8,
+    cookie: u64,
+    action_set: Vec<Action>,
+    stack: Vec<(u128, u16)>,
+    depth: u32,
+    resubmits: u32,
+    error: Option<DropReason>,
+    exit: bool,
+    in_action_set: bool,
+    /// The reason that a packet-in by a plain output to the controller gives.
+    on_miss: bool,
+    was_mpls: bool,
+    /// Steps left for after a recirculation, collected on the way out of the walk.
+    frozen: Option<Vec<Step>>,
+    pub(crate) tracer: Option<Tracer>,
+}
+
+/// What came of a translation, and what `ofproto/trace` shows of it.
+pub(crate) struct Outcome {
+    pub(crate) translation: Translation,
+    /// The key at the end, in terms of OpenFlow ports.
+    pub(crate) flow: FlowKey,
+    /// The mask before it is made fit for the datapath.
+    pub(crate) looked_at: FlowMask,
+    pub(crate) tracer: Option<Tracer>,
+}
+
+/// Translates a packet that came in by a datapath port, or comes back from recirculation.
+pub(crate) fn translate(core: &Core, input: Input<'_>, tracer: Option<Tracer>) -> Outcome {
+    let state = core.read();
+    if input.key.recirc_id.get() != 0 {
+        return recirc::thaw(core, &state, input, tracer);
+    }
+    let dp = datapath::action::PortNo(input.key.in_port.get());
+    let place = state.by_dp.get(&dp).and_then(|(id, port)| Some((state.bridges.get(id)?, *port)));
+    let Some((bridge, port)) = place else {
+        return nowhere(core, &state, input, tracer, DropReason::NoBridge);
+    };
+    let mut xlate = Xlate::new(core, &state, input, bridge, tracer);
+    xlate.flow.in_port.set(port.0);
+    xlate.base.in_port.set(port.0);
+    xlate.enter_bridge_node();
+    xlate.depends.push(bridge.config_slot());
+    if xlate.may_receive(port) {
+        xlate.first_table(port);
+        xlate.run_action_set();
+        xlate.finish_freezing();
+    }
+    xlate.finish()
+}
+
+/// The outcome for a packet that belongs to no bridge.
+fn nowhere(core: &Core, state: &State, input: Input<'_>, tracer: Option<Tracer>, why: DropReason) -> Outcome {
+    let mut mask = base_mask(input.key);
+    let looked_at = mask;
+    fit_for_datapath(input.key, &mut mask);
+    // Any bridge that gets the port announces its settings as changed; without bridges nothing is cached.
+    let depends: SmallVec<[Slot; 8]> =
+        state.bridges.values().map(BridgeState::config_slot).take(MAX_DEPENDS).collect();
+    let _ = core;
+    let translation = Translation {
+        actions: vec![DpAction::Drop(why)],
+        mask,
+        cacheable: !depends.is_empty(),
+        depends,
+        credit: None,
+    };
+    Outcome { translation, flow: *input.key, looked_at, tracer }
+}
+
+/// What every translation looks at.
+fn base_mask(key: &FlowKey) -> FlowMask {
+    let mut mask = FlowMask::default();
+    mask.0.in_port.set(u32::MAX);
+    mask.0.recirc_id.set(u32::MAX);
+    mask.0.packet_type.set(u32::MAX);
+    mask.0.eth_type.set(u16::MAX);
+    if matches!(key.eth_type.get(), ETH_IPV4 | ETH_IPV6) {
+        mask.0.nw_frag = packet::key::FRAG_ANY | packet::key::FRAG_LATER;
+    }
+    mask
+}
+
+/// Fits a mask to what the datapath can hold: no pipeline fields; whether there is a tag is always looked at.
+fn fit_for_datapath(key: &FlowKey, mask: &mut FlowMask) {
+    mask.0.words_mut()[DP_WORDS..].fill(0);
+    let tags = commit::count_vlans(key);
+    for tag in mask.0.vlan[..tags].iter_mut().filter(|tag| tag.tci.get() != 0) {
+        tag.tci.set(tag.tci.get() | packet::key::VLAN_PRESENT);
+    }
+    if mask.0.vlan[0].tci.get() == 0 || tags == 0 {
+        mask.0.vlan[0].tci.set(u16::MAX);
+    }
+    if tags == 1 {
+        mask.0.vlan[1].tci.set(u16::MAX);
+    }
+}
+
+impl<'a> Xlate<'a> {
+    fn new(
+        core: &'a Core,
+        state: &'a State,
+        input: Input<'a>,
+        bridge: &'a BridgeState,
+        tracer: Option<Tracer>,
+    ) -> Self {
+        let mut flow = *input.key;
+        flow.words_mut()[DP_WORDS..].fill(0);
+        flow.actset_output.set(OfPort::UNSET.0);
+        Self {
+            core,
+            state,
+            input,
+            bridge,
+            flow,
+            base: flow,
+            mask: base_mask(input.key),
+            actions: Vec::new(),
+            depends: SmallVec::new(),
+            ledger: Ledger::default(),
+            table: 0,
+            cookie: u64::MAX,
+            action_set: Vec::new(),
+            stack: Vec::new(),
+            depth: 0,
+            resubmits: 0,
+            error: None,
+            exit: false,
+            in_action_set: false,
+            on_miss: false,
+            was_mpls: false,
+            frozen: None,
+            tracer,
+        }
+    }
+
+    /// Notes something in the trace, if there is one.
+    fn note(&mut self, kind: Kind, text: impl FnOnce() -> String) {
+        if let Some(tracer) = &mut self.tracer {
+            tracer.add(kind, text());
+        }
+    }
+
+    /// Notes something, and puts what follows below it.
+    fn note_below(&mut self, kind: Kind, text: impl FnOnce() -> String) {
+        if let Some(tracer) = &mut self.tracer {
+            let place = tracer.add(kind, text());
+            tracer.go(place);
+        }
+    }
+
+    fn enter_bridge_node(&mut self) {
+        let bridge = self.bridge;
+        self.note_below(Kind::Bridge, || format!("bridge(\"{}\")", bridge.name));
+    }
+
+    /// Ends the translation: what it comes to so far is dropped for this reason.
+    fn fail(&mut self, why: DropReason, text: impl FnOnce() -> String) {
+        self.note(Kind::Error, text);
+        self.error.get_or_insert(why);
+    }
+
+    fn in_port(&self) -> OfPort {
+        OfPort(self.flow.in_port.get())
+    }
+
+    /// Whether frames that come in by this port go any further.
+    fn may_receive(&mut self, port: OfPort) -> bool {
+        let Some(port) = self.bridge.ports.get(&port) else { return true };
+        let closed = if self.is_spanning_tree() { PortFlags::NO_RECV_STP } else { PortFlags::NO_RECV };
+        let open = !port.flags.intersects(closed);
+        if !open {
+            self.actions.push(DpAction::Drop(DropReason::ForwardingDisabled));
+        }
+        open
+    }
+
+    /// Whether this is an 802.1D frame. Looks at the destination only where port settings make a difference.
+    fn is_spanning_tree(&mut self) -> bool {
+        let stp = PortFlags::NO_RECV | PortFlags::NO_RECV_STP;
+        if !self.bridge.ports.values().any(|port| port.flags.intersects(stp)) {
+            return false;
+        }
+        self.mask.0.eth_dst = [0xff; 6];
+        self.flow.eth_dst == [0x01, 0x80, 0xc2, 0, 0, 0]
+    }
+
+    /// Counts a packet in a rule, and takes over its place.
+    fn enter_rule(&mut self, rule: &Rule) {
+        self.ledger.owe(rule.counter());
+        self.cookie = rule.spec().cookie;
+    }
+
+    fn finish(mut self) -> Outcome {
+        if self.error.is_none() && self.actions.len() > MAX_ACTIONS {
+            self.fail(DropReason::TooManyActions, || "resubmits yielded over 64 kB of actions".into());
+        }
+        if let Some(why) = self.error {
+            self.actions.clear();
+            self.actions.push(DpAction::Drop(why));
+        }
+        let looked_at = self.mask;
+        let mut mask = self.mask;
+        fit_for_datapath(self.input.key, &mut mask);
+        self.depends.sort_unstable();
+        self.depends.dedup();
+        let translation = Translation {
+            actions: self.actions,
+            mask,
+            cacheable: self.depends.len() <= MAX_DEPENDS,
+            depends: self.depends,
+            credit: Some(Arc::new(self.ledger)),
+        };
+        Outcome { translation, flow: self.flow, looked_at, tracer: self.tracer }
+    }
+}
+
+#[cfg(test)]
+mod tests;
