@@ -64,6 +64,8 @@ mod tests {
             dp: None,
             peer: None,
             created_ns,
+            rx: std::sync::Arc::default(),
+            tx: std::sync::Arc::default(),
         }
     }
 
