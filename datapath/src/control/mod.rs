@@ -263,16 +263,23 @@ impl Datapath {
         });
     }
 
-    /// Closes a port. When this returns no worker uses its device, and a device of the switch's own is gone. (Devices of ports that
-    /// are still there when the datapath is dropped stay, for the next process to find.)
+    /// Closes a port for good. When this returns no worker uses its device, and a device of the switch's own is gone. (Devices
+    /// of ports that are still there when the datapath is dropped stay, for the next process to find.)
     pub fn del_port(&self, number: PortNo) -> Result<(), PortError> {
-        let mut table = self.table();
-        let (port, keep) = table.remove(number)?;
-        if matches!(port.spec.kind, PortKind::Internal | PortKind::Tap)
+        if let Some(port) = self.port(number)
+            && matches!(port.spec.kind, PortKind::Internal | PortKind::Tap)
             && let Err(e) = crate::port::taps::release(port.name())
         {
             tracing::warn!(target: "dpif_netdev", "{}: the device stays: {e}", port.name());
         }
+        self.close_port(number)
+    }
+
+    /// Closes a port that is to be opened again: a device of the switch's own stays, with the host's addresses on it. When this
+    /// returns no worker uses it.
+    pub fn close_port(&self, number: PortNo) -> Result<(), PortError> {
+        let mut table = self.table();
+        let (port, keep) = table.remove(number)?;
         self.order_all(|| Command::DelPort(number));
         self.shared.nowhere.inherit(&port.counters);
         drop(keep);

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use datapath::netdev::{Change, What, reason};
-use datapath::port::{PortKind, PortSpec, taps};
+use datapath::netdev::{Change, What};
+use datapath::port::{PortKind, PortSpec};
 use datapath::{Config, OWN_PORT};
 use ofproto::config::BridgeConfig;
 
@@ -124,6 +124,7 @@ impl Actual {
             cpus,
             max_idle: global.max_idle,
             flow_limit: global.flow_limit as usize,
+            vlan_limit: global.vlan_limit,
             ..(*world.datapath.config()).clone()
         };
         if *world.datapath.config() != config {
@@ -144,9 +145,6 @@ impl Actual {
                 }
             }
             (Some(port), false) => {
-                if let Err(error) = taps::release(OWN_PORT) {
-                    tracing::debug!(target: "netdev_linux", "{OWN_PORT}: {}", reason(&error));
-                }
                 if let Err(error) = world.datapath.del_port(port.number) {
                     tracing::warn!(target: "dpif", "failed to remove port {OWN_PORT}: {error}");
                 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use datapath::netdev::reason;
-use datapath::port::{Port, PortKind, taps};
+use datapath::port::{Port, PortKind};
 use ofproto::config::{Attachment, InterfaceConfig};
 use ofproto::{Bridge, BridgeError};
 use openflow::OfPort;
@@ -82,12 +82,12 @@ impl LiveInterface {
 
     fn close_port(&self, world: &mut World<'_>, delete: bool) {
         let Some(port) = &self.port else { return };
-        if delete && self.spec.kind.is_ours() {
-            if let Err(error) = taps::release(&self.spec.name) {
-                tracing::debug!(target: "netdev_linux", "{}: {}", self.spec.name, reason(&error));
-            }
-        }
-        if let Err(error) = world.datapath.del_port(port.number) {
+        let closed = if delete {
+            world.datapath.del_port(port.number)
+        } else {
+            world.datapath.close_port(port.number)
+        };
+        if let Err(error) = closed {
             tracing::warn!(target: "dpif", "failed to remove port {}: {error}", self.spec.name);
         }
     }

@@ -128,7 +128,7 @@ impl Reconciler {
     ///
     /// The devices of this host cannot be followed, or the embedded database cannot be made.
     pub fn new(
-        options: &ReconcilerOptions,
+        options: ReconcilerOptions,
         datapath: &Arc<Datapath>,
         switch: &Arc<Switch>,
         registry: Registry,
@@ -140,12 +140,13 @@ impl Reconciler {
         registry
             .register(&mut SourceFd(&fd), devices_token, Interest::READABLE)
             .map_err(ReconcileError::Register)?;
+        let client = options.client(database_token)?;
         let embedded =
             options.embedded_db.then(|| EmbeddedDb::start(&options.remote, &options.rundir)).transpose()?;
         Ok(Self {
-            client: options.client(database_token)?,
+            client,
             registry,
-            tls: options.tls.clone(),
+            tls: options.tls,
             datapath: Arc::clone(datapath),
             switch: Arc::clone(switch),
             netdevs,
@@ -212,9 +213,9 @@ impl Reconciler {
         self.embedded = None;
     }
 
-    /// The names under which bridges' datapaths show, by bridge.
-    pub fn datapath_types(&self) -> impl Iterator<Item = (&str, &'static str)> {
-        self.actual.bridges.iter().map(|(name, live)| (name.as_str(), live.spec.datapath_type.name()))
+    /// Under which name the datapath of a bridge shows: "system" or "netdev".
+    pub fn datapath_type(&self, bridge: &str) -> &'static str {
+        self.actual.bridges.get(bridge).map_or("netdev", |live| live.spec.datapath_type.name())
     }
 
     fn parts<'a>(&'a mut self, conn: &'a mut ConnManager) -> (&'a mut Actual, World<'a>) {
