@@ -143,6 +143,11 @@ impl Port {
 /// The MTU of a port whose driver has set none.
 pub const DEFAULT_MTU: u32 = 1500;
 
+/// Bytes after which a driver that copies frames from the kernel ends a batch: one super-frame, or 32 ordinary frames. What is
+/// copied in then is still in the core's cache when it is copied out (measured: up to twice the TCP throughput of batches
+/// of 32 super-frames).
+const RECEIVE_AT_ONCE: usize = 48 * 1024;
+
 /// The queues of a port that was opened.
 #[derive(Default)]
 pub struct Queues {

@@ -18,7 +18,7 @@ use super::landing::{Landed, Landing};
 use super::ring::Ring;
 use super::silence::Silence;
 use super::tap::refused;
-use super::{Capabilities, Port, PortError, Queues, Readiness, RxQueue, TxQueue};
+use super::{Capabilities, Port, PortError, Queues, RECEIVE_AT_ONCE, Readiness, RxQueue, TxQueue};
 use crate::drops::DropReason;
 use crate::netdev::Links;
 use crate::netlink::socket::set_option;
@@ -151,9 +151,13 @@ impl PacketRx {
 impl RxQueue for PacketRx {
     fn receive(&mut self, max: usize, _now_ns: u64, out: &mut Vec<Packet>) -> usize {
         let before = out.len();
-        while out.len() - before < max {
+        let mut bytes = 0;
+        while out.len() - before < max && bytes < RECEIVE_AT_ONCE {
             match self.take() {
-                Some(Ok(packet)) => out.push(packet),
+                Some(Ok(packet)) => {
+                    bytes += packet.len();
+                    out.push(packet);
+                }
                 Some(Err(reason)) => self.port.counters.dropped(reason, 1),
                 None => {
                     self.nothing();

@@ -18,7 +18,9 @@ use packet::Packet;
 use packet::offload::VNET_LEN;
 
 use super::landing::{Landed, Landing};
-use super::{Capabilities, Port, PortError, PortSpec, Queues, Readiness, RxQueue, TxQueue, taps};
+use super::{
+    Capabilities, Port, PortError, PortSpec, Queues, RECEIVE_AT_ONCE, Readiness, RxQueue, TxQueue, taps,
+};
 use crate::drops::DropReason;
 use crate::netdev::{Links, check_name};
 use crate::netlink::Netns;
@@ -200,9 +202,13 @@ struct TapRx {
 impl RxQueue for TapRx {
     fn receive(&mut self, max: usize, _now_ns: u64, out: &mut Vec<Packet>) -> usize {
         let before = out.len();
-        while out.len() - before < max {
+        let mut bytes = 0;
+        while out.len() - before < max && bytes < RECEIVE_AT_ONCE {
             match self.landing.read(&self.fd) {
-                Ok(Landed::Frame(packet)) => out.push(packet),
+                Ok(Landed::Frame(packet)) => {
+                    bytes += packet.len();
+                    out.push(packet);
+                }
                 Ok(Landed::Invalid) => self.port.counters.dropped(DropReason::RxInvalid, 1),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
