@@ -24,6 +24,7 @@ pub mod odp;
 pub mod owner;
 pub mod port;
 pub mod stamps;
+pub mod takeover;
 pub mod worker;
 
 pub use control::{Busy, Config, Datapath, DropLine, LookupStats, OWN_PORT, StartError, parse_cpu_mask};

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::netlink::message::u32_at;
 use crate::netlink::{Netns, Request, Socket};
 
 use super::ethtool::{Driver, Ethtool, Settings};
@@ -15,6 +16,10 @@ const IFLA_LINKINFO: u16 = 18;
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
 const VETH_INFO_PEER: u16 = 1;
+/// Length of `struct rtgenmsg`, padded.
+const RTGENMSG_LEN: usize = 4;
+const NETNSA_NSID: u16 = 1;
+const NETNSA_FD: u16 = 3;
 
 /// Longest name of a device, in bytes.
 pub const NAME_MAX: usize = libc::IFNAMSIZ - 1;
@@ -81,6 +86,17 @@ impl Links {
     pub fn move_to(&mut self, index: u32, netns: &Netns) -> io::Result<()> {
         let fd = netns.raw_fd() as u32;
         self.set(index, |request| request.attr_u32(IFLA_NET_NS_FD, fd))
+    }
+
+    /// The number that the namespace of these devices has for another one; none when it was never given one.
+    pub fn netns_id(&mut self, netns: &Netns) -> io::Result<Option<u32>> {
+        let request = Request::new(libc::RTM_GETNSID, 0)
+            .fixed(&[0; RTGENMSG_LEN])
+            .attr_u32(NETNSA_FD, netns.raw_fd() as u32);
+        let answers = self.route.ask(request)?;
+        let id = answers.iter().find_map(|answer| answer.attributes(RTGENMSG_LEN).find(NETNSA_NSID));
+        // -1 stands for "none".
+        Ok(id.and_then(|id| u32_at(id, 0)).filter(|id| *id != u32::MAX))
     }
 
     /// Makes a pair of veths.

@@ -98,6 +98,15 @@ fn attach(name: &str) -> io::Result<(OwnedFd, bool)> {
     Ok((tun.into(), uso))
 }
 
+/// Makes a tap that stays although nobody has it open, in the calling thread's namespace, for the switch of namespace `home`.
+pub(crate) fn make(name: &str, home: &Netns) -> io::Result<()> {
+    check_name(name)?;
+    let _until_marked = attach(name)?;
+    let mut links = Links::here()?;
+    let index = links.get(name)?.index;
+    links.set_alias(index, &alias_of(home, name))
+}
+
 /// Tells the kernel what may be left undone in frames that we read.
 fn set_offload(tun: &impl AsRawFd, flags: libc::c_ulong) -> io::Result<()> {
     // SAFETY: the request takes a number.
