@@ -213,6 +213,8 @@ fn decode_body(found: &kind::Identified<'_>, whole: &[u8], dialect: &Dialect) ->
         Kind::SetConfig => Message::SetConfig(SwitchConfig::decode(version, body)?),
         Kind::PacketIn => Message::PacketIn(Box::new(PacketIn::decode(version, body)?)),
         Kind::PacketOut => Message::PacketOut(Box::new(PacketOut::decode(version, body)?)),
+        Kind::FlowMod => Message::FlowMod(Box::new(FlowMod::decode(version, false, dialect.table_id, body)?)),
+        Kind::FlowRemoved => Message::FlowRemoved(Box::new(FlowRemoved::decode(version, false, body)?)),
         Kind::GroupMod => Message::GroupMod(Box::new(GroupMod::decode(version, body)?)),
         Kind::PortStatus => Message::PortStatus(Box::new(PortStatus::decode(version, body)?)),
         Kind::PortMod => Message::PortMod(PortMod::decode(version, body)?),
@@ -271,6 +273,10 @@ fn decode_extension(found: &kind::Identified<'_>, dialect: &Dialect) -> Result<M
                 reader.u16().and_then(|id| if zero { Ok(id) } else { Err(OfError::NXBRC_MUST_BE_ZERO) })?,
             )
         }
+        Kind::NxFlowMod => {
+            Message::FlowMod(Box::new(FlowMod::decode(version, true, dialect.table_id, body)?))
+        }
+        Kind::NxFlowRemoved => Message::FlowRemoved(Box::new(FlowRemoved::decode(version, true, body)?)),
         Kind::NxPacketIn => Message::PacketIn(Box::new(PacketIn::decode_nicira(body)?)),
         Kind::NxPacketIn2 => Message::PacketIn(Box::new(PacketIn::decode_nicira2(body, true)?)),
         Kind::NxResume => Message::NxResume(Box::new(PacketIn::decode_nicira2(body, false)?)),
@@ -435,6 +441,8 @@ impl Message {
             Message::EchoRequest(data) | Message::EchoReply(data) => out.extend_from_slice(data),
             Message::FeaturesReply(features) => features.encode_body(version, out),
             Message::GetConfigReply(config) | Message::SetConfig(config) => config.encode_body(version, out),
+            Message::FlowMod(flow) => flow.encode_body(version, dialect.nxm, dialect.table_id, out),
+            Message::FlowRemoved(flow) => flow.encode_body(version, dialect.nxm, out),
             Message::PacketIn(packet) => packet.encode_body(version, dialect.packet_in, out),
             Message::NxResume(packet) => packet.encode_body(version, PacketInFormat::Nicira2, out),
             Message::PacketOut(packet) => packet.encode_body(version, out),

@@ -19,7 +19,8 @@ const EDGES: [u8; 10] = [0, 1, 2, 3, 4, 7, 8, 0x10, 0x80, 0xff];
 
 /// `count` messages, each with a transaction id of its own: its place in the list.
 pub fn mutants(count: usize) -> impl Iterator<Item = Vec<u8>> {
-    let corpus: Vec<Vec<u8>> = corpus::recorded().map(|r| r.bytes).filter(|bytes| bytes.len() < 600).collect();
+    let corpus: Vec<Vec<u8>> =
+        corpus::recorded().map(|r| r.bytes).filter(|bytes| bytes.len() < 600).collect();
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     (0..count).map(move |i| {
         let mut bytes = corpus[i % corpus.len()].clone();

@@ -20,7 +20,9 @@ pub fn errors(messages: &[Vec<u8>]) -> Vec<Option<String>> {
         let xid = lines.peek().and_then(|next| dump_xid(next)).or(current).expect("an error of no message");
         found.entry(xid).or_default().get_or_insert(error);
     }
-    let get = |i: usize| found.remove(&(i as u32)).unwrap_or_else(|| panic!("ovs-ofctl said nothing of message {i}"));
+    let get = |i: usize| {
+        found.remove(&(i as u32)).unwrap_or_else(|| panic!("ovs-ofctl said nothing of message {i}"))
+    };
     (0..messages.len()).map(get).collect()
 }
 
