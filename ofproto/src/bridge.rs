@@ -3,13 +3,14 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
-use openflow::{FlowMod, OfError, OfPort};
+use openflow::{Action, FlowMod, Match, OfError, OfPort};
 use thiserror::Error;
 
 use crate::config::{Attachment, BridgeConfig, InterfaceConfig, PortConfig, TableConfig};
 use crate::counter::Totals;
 use crate::events::{Event, Events, PortReason};
 use crate::mac::{MacKey, MacRow, MacStats, MacTable};
+use crate::packet_out::packet_out;
 use crate::port::{LinkState, Port, PortFlags};
 use crate::state::{BridgeId, BridgeState, Core, FragMode, State};
 use crate::table::flow_table::Filter;
@@ -395,6 +396,27 @@ impl Bridge {
                 evict: table.config.evict,
             }
         })
+    }
+
+    /// How many rules there are, hidden ones included.
+    pub fn flow_count(&self) -> usize {
+        self.read(|bridge| bridge.tables.iter().map(crate::table::flow_table::FlowTable::live).sum())
+    }
+
+    /// Does `actions` to a frame as if it had come in by the port, and with the pipeline fields, of `metadata`.
+    pub fn packet_out(
+        &self,
+        frame: &[u8],
+        metadata: &Match,
+        actions: &[Action],
+        now_ns: u64,
+    ) -> Result<(), OfError> {
+        packet_out(&self.core, self.id, frame, metadata, actions, now_ns)
+    }
+
+    /// Whether the switch can do these actions; a packet-out is refused if not.
+    pub fn check_actions(&self, actions: &[Action]) -> Result<(), OfError> {
+        crate::check::actions(actions)
     }
 
     // MAC table.

@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crossbeam_queue::ArrayQueue;
-use openflow::{Match, OfPort};
 use packet::FlowKey;
 
 use crate::port::Port;
@@ -120,29 +119,16 @@ pub enum Event {
         /// The port as it is, or was.
         port: Box<Port>,
     },
-    /// A learned or changed flow table: what flow monitors are told.
-    FlowChanged {
-        /// The rule as it was before, if there was one.
-        before: Option<Arc<Rule>>,
-        /// The rule as it is now, if there is one.
-        after: Option<Arc<Rule>>,
-        /// The match of both.
-        flow_match: Box<Match>,
-    },
-    /// The datapath id or MAC address of the bridge changed.
-    Identity {
-        /// The local port.
-        port: OfPort,
-    },
 }
 
-type Waker = Box<dyn Fn() + Send + Sync>;
+/// What is called when something is there to be done.
+pub(crate) type Waker = Box<dyn Fn() + Send + Sync>;
 
 /// A bounded queue of events. Any thread puts in; the control thread takes out.
 pub struct Events {
     queue: ArrayQueue<Event>,
     dropped: AtomicU64,
-    waker: OnceLock<Waker>,
+    waker: Arc<OnceLock<Waker>>,
 }
 
 impl std::fmt::Debug for Events {
@@ -153,14 +139,14 @@ impl std::fmt::Debug for Events {
 
 impl Default for Events {
     fn default() -> Self {
-        Self { queue: ArrayQueue::new(CAPACITY), dropped: AtomicU64::new(0), waker: OnceLock::new() }
+        Self::new(Arc::default())
     }
 }
 
 impl Events {
-    /// Has `wake` called, on whatever thread, when an event comes into the empty queue. Only the first call counts.
-    pub fn set_waker(&self, wake: impl Fn() + Send + Sync + 'static) {
-        let _ = self.waker.set(Box::new(wake));
+    /// An empty queue that calls `waker`, on whatever thread, when something comes into it while it is empty.
+    pub(crate) fn new(waker: Arc<OnceLock<Waker>>) -> Self {
+        Self { queue: ArrayQueue::new(CAPACITY), dropped: AtomicU64::new(0), waker }
     }
 
     /// The next event.
@@ -193,13 +179,25 @@ mod tests {
 
     #[test]
     fn wakes_once_and_counts_what_it_drops() {
-        let events = Events::default();
         let woken = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&woken);
-        events.set_waker(move || {
+        let waker: Arc<OnceLock<Waker>> = Arc::default();
+        let events = Events::new(Arc::clone(&waker));
+        let wake = move || {
             count.fetch_add(1, Ordering::Relaxed);
-        });
-        let event = Event::Identity { port: OfPort::LOCAL };
+        };
+        assert!(waker.set(Box::new(wake)).is_ok());
+        let packet = PacketIn {
+            frame: Vec::new(),
+            key: FlowKey::default(),
+            reason: PacketInReason::Action,
+            table: 0,
+            cookie: 0,
+            max_len: 0,
+            controller_id: 0,
+            userdata: Vec::new(),
+        };
+        let event = Event::PacketIn(Box::new(packet));
         (0..CAPACITY + 3).for_each(|_| {
             events.push(event.clone());
         });

@@ -14,6 +14,7 @@
 //! Time and randomness are arguments. Only the control thread changes settings and tables; workers only learn MACs.
 
 mod bridge;
+mod check;
 pub mod config;
 pub mod conn;
 mod context;
@@ -21,6 +22,7 @@ mod counter;
 pub mod events;
 pub mod mac;
 mod owner;
+mod packet_out;
 pub mod port;
 mod state;
 mod switch;

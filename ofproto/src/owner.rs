@@ -12,12 +12,7 @@ use crate::xlate::{self, Input};
 
 impl Owner for Switch {
     fn translate(&self, miss: &Miss<'_>, out: &mut Translation) {
-        let input = Input {
-            key: miss.key,
-            version: miss.version,
-            now_ns: miss.now_ns,
-            effects: !miss.frame.is_empty(),
-        };
+        let input = Input { key: miss.key, version: miss.version, now_ns: miss.now_ns, effects: !miss.dry };
         *out = xlate::translate(&self.core, input, None).translation;
     }
 

@@ -5,15 +5,17 @@
 //! lock; a change of settings stands from when the lock is released, and is announced by the bridge's slot.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 
+use datapath::Datapath;
 use datapath::action::PortNo;
+use datapath::owner::Credit;
 use datapath::stamps::{Slot, Stamps};
 use hashbrown::HashMap;
 use openflow::OfPort;
 
 use crate::config::{BridgeConfig, PortConfig};
-use crate::events::Events;
+use crate::events::{Events, Waker};
 use crate::mac::MacTable;
 use crate::port::{Numbers, Port};
 use crate::table::flow_table::{FlowTable, HIDDEN_TABLE};
@@ -57,7 +59,7 @@ pub(crate) struct BridgeState {
 }
 
 impl BridgeState {
-    pub(crate) fn new(id: BridgeId, name: &str, config: BridgeConfig, seed: u64) -> Self {
+    pub(crate) fn new(id: BridgeId, name: &str, config: BridgeConfig, seed: u64, events: Events) -> Self {
         let seed = mix(seed, u64::from(id.0) + 1);
         let macs = MacTable::new(mix(seed, 4), config.mac_aging_s, config.mac_table_size);
         let tables = (0..=HIDDEN_TABLE).map(|table| FlowTable::new(mix(seed, u64::from(table) + 16)));
@@ -74,7 +76,7 @@ impl BridgeState {
             macs: Arc::new(Mutex::new(macs)),
             frags: FragMode::default(),
             packet_in_on_miss: false,
-            events: Arc::default(),
+            events: Arc::new(events),
             retired: VecDeque::new(),
         }
     }
@@ -104,6 +106,11 @@ pub(crate) struct State {
     pub(crate) next_bridge: u32,
 }
 
+/// How long a packet-out may take to leave the datapath.
+const LINGER_NS: u64 = 1_000_000_000;
+/// Packet-outs whose debts are kept.
+const LINGER_MAX: usize = 4096;
+
 type Passed = Box<dyn Fn(u64) -> bool + Send + Sync>;
 
 /// What the switch and its bridges share.
@@ -113,6 +120,10 @@ pub(crate) struct Core {
     pub(crate) contexts: crate::context::Contexts,
     state: RwLock<State>,
     passed: RwLock<Option<Passed>>,
+    datapath: RwLock<Weak<Datapath>>,
+    /// Debts of packets that are still on their way through the datapath: they keep the contexts alive that actions name.
+    lingering: Mutex<VecDeque<(u64, Arc<dyn Credit>)>>,
+    pub(crate) waker: Arc<OnceLock<Waker>>,
 }
 
 impl std::fmt::Debug for Core {
@@ -129,24 +140,53 @@ impl Core {
             contexts: crate::context::Contexts::default(),
             state: RwLock::default(),
             passed: RwLock::default(),
+            datapath: RwLock::new(Weak::new()),
+            lingering: Mutex::default(),
+            waker: Arc::default(),
+        }
+    }
+
+    /// The datapath, once there is one.
+    pub(crate) fn datapath(&self) -> Option<Arc<Datapath>> {
+        self.datapath.read().unwrap_or_else(PoisonError::into_inner).upgrade()
+    }
+
+    pub(crate) fn set_datapath(&self, datapath: &Arc<Datapath>) {
+        *self.datapath.write().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(datapath);
+    }
+
+    /// Keeps a debt until the packet has surely left the datapath.
+    pub(crate) fn linger(&self, credit: Arc<dyn Credit>, now_ns: u64) {
+        let mut lingering = self.lingering.lock().unwrap_or_else(PoisonError::into_inner);
+        lingering.push_back((now_ns, credit));
+        if lingering.len() > LINGER_MAX {
+            lingering.pop_front();
+        }
+    }
+
+    /// Lets go of debts that have lingered long enough.
+    pub(crate) fn release_lingering(&self, now_ns: u64) {
+        let mut lingering = self.lingering.lock().unwrap_or_else(PoisonError::into_inner);
+        while lingering.front().is_some_and(|(since, _)| now_ns.saturating_sub(*since) > LINGER_NS) {
+            lingering.pop_front();
         }
     }
 
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, State> {
-        self.state.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn write(&self) -> RwLockWriteGuard<'_, State> {
-        self.state.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn set_passed(&self, passed: Passed) {
-        *self.passed.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(passed);
+        *self.passed.write().unwrap_or_else(PoisonError::into_inner) = Some(passed);
     }
 
     /// Whether every worker has passed `version`.
     pub(crate) fn has_passed(&self, version: u64) -> bool {
-        let passed = self.passed.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let passed = self.passed.read().unwrap_or_else(PoisonError::into_inner);
         passed.as_ref().is_none_or(|passed| passed(version))
     }
 

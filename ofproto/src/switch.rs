@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use datapath::Datapath;
 use datapath::stamps::Stamps;
 
 use crate::bridge::{Bridge, BridgeError, lock};
 use crate::config::BridgeConfig;
-use crate::events::RemovedReason;
+use crate::events::{Events, RemovedReason};
 use crate::state::{BridgeId, BridgeState, Core};
 use crate::table::rule::Rule;
 use crate::table::txn::{self, Txn};
@@ -23,17 +24,35 @@ const MACS_PER_RUN: usize = 1024;
 pub struct Switch {
     pub(crate) core: Arc<Core>,
     next_scan_ns: std::sync::atomic::AtomicU64,
+    next_run_ns: std::sync::atomic::AtomicU64,
 }
 
 impl Switch {
     /// A switch without bridges, on the datapath that works by `stamps`. `seed` makes hashes unpredictable.
     pub fn new(stamps: Arc<Stamps>, seed: u64) -> Self {
-        Self { core: Arc::new(Core::new(stamps, seed)), next_scan_ns: 0.into() }
+        Self { core: Arc::new(Core::new(stamps, seed)), next_scan_ns: 0.into(), next_run_ns: 0.into() }
     }
 
     /// How to ask the datapath whether every worker has passed a version. Until this is set, every version counts as passed at once.
     pub fn set_passed(&self, passed: impl Fn(u64) -> bool + Send + Sync + 'static) {
         self.core.set_passed(Box::new(passed));
+    }
+
+    /// The datapath that this switch owns, for packets that are sent by controllers.
+    pub fn set_datapath(&self, datapath: &Arc<Datapath>) {
+        self.core.set_datapath(datapath);
+        let weak = Arc::downgrade(datapath);
+        self.set_passed(move |version| weak.upgrade().is_none_or(|datapath| datapath.passed(version)));
+    }
+
+    /// Has `wake` called, on whatever thread, when a bridge has something to tell its controllers. Only the first call counts.
+    pub fn set_waker(&self, wake: impl Fn() + Send + Sync + 'static) {
+        let _ = self.core.waker.set(Box::new(wake));
+    }
+
+    /// When [`run`](Self::run) is to be called next, as it said itself.
+    pub fn next_wakeup(&self) -> u64 {
+        self.next_run_ns.load(std::sync::atomic::Ordering::Relaxed)
     }
 
     /// Adds a bridge without ports or rules.
@@ -44,8 +63,8 @@ impl Switch {
         }
         state.next_bridge += 1;
         let id = BridgeId(state.next_bridge);
-        let mut bridge = BridgeState::new(id, name, BridgeConfig::default(), self.core.seed);
-        bridge.config.tables.clear();
+        let events = Events::new(Arc::clone(&self.core.waker));
+        let bridge = BridgeState::new(id, name, BridgeConfig::default(), self.core.seed, events);
         let handle = Arc::new(Bridge::new(&self.core, &bridge));
         state.bridges.insert(id, bridge);
         drop(state);
@@ -97,7 +116,10 @@ impl Switch {
             self.next_scan_ns.store(now_ns + SCAN_INTERVAL_NS, Relaxed);
         }
         let next_scan = self.next_scan_ns.load(Relaxed);
-        if waiting { next_scan.min(now_ns + RETRY_NS) } else { next_scan }
+        self.core.release_lingering(now_ns);
+        let next = if waiting { next_scan.min(now_ns + RETRY_NS) } else { next_scan };
+        self.next_run_ns.store(next, Relaxed);
+        next
     }
 
     fn expire_rules(&self, id: BridgeId, now_ns: u64) {

@@ -24,7 +24,6 @@ pub(super) fn tell(conns: &mut [OfConn], event: &Event, untold: &mut Vec<(Token,
             let cause = untold.iter().position(is_cause).map(|index| untold.remove(index).0);
             port_status(conns, *reason, port, cause);
         }
-        Event::FlowChanged { .. } | Event::Identity { .. } => {}
     }
 }
 

@@ -68,6 +68,9 @@ impl Txn {
     /// Does what a flow-mod says, unseen. After an error the transaction can only be dropped.
     pub fn apply(&mut self, fm: &FlowMod, now_ns: u64) -> Result<(), OfError> {
         self.now_ns = now_ns;
+        if !matches!(fm.command, FlowModCommand::Delete | FlowModCommand::DeleteStrict) {
+            crate::check::instructions(&fm.instructions)?;
+        }
         match fm.command {
             FlowModCommand::Add => self.add(fm, i32::from(fm.priority)),
             FlowModCommand::Modify => self.modify_all(fm),

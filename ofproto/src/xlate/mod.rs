@@ -41,7 +41,7 @@ use smallvec::SmallVec;
 use crate::context::Step;
 use crate::counter::Ledger;
 use crate::port::PortFlags;
-use crate::state::{BridgeState, Core, State};
+use crate::state::{BridgeId, BridgeState, Core, State};
 use crate::table::rule::Rule;
 use trace::{Kind, Tracer};
 
@@ -90,8 +90,8 @@ pub(crate) struct Xlate<'a> {
     error: Option<DropReason>,
     exit: bool,
     in_action_set: bool,
-    /// The reason that a packet-in by a plain output to the controller gives.
-    on_miss: bool,
+    /// These are the actions of a packet-out.
+    packet_out: bool,
     was_mpls: bool,
     /// Steps left for after a recirculation, collected on the way out of the walk.
     frozen: Option<Vec<Step>>,
@@ -130,6 +130,29 @@ pub(crate) fn translate(core: &Core, input: Input<'_>, tracer: Option<Tracer>) -
         xlate.finish_freezing();
     }
     xlate.finish()
+}
+
+/// Does actions that came with a packet (a packet-out) as a rule of the bridge would. `None` if the bridge is gone.
+pub(crate) fn run_actions(
+    core: &Core,
+    input: Input<'_>,
+    bridge: BridgeId,
+    in_port: OfPort,
+    pipeline: &FlowKey,
+    actions: &[Action],
+) -> Option<Outcome> {
+    let state = core.read();
+    let mut xlate = Xlate::new(core, &state, input, state.bridges.get(&bridge)?, None);
+    for key in [&mut xlate.flow, &mut xlate.base] {
+        key.words_mut()[DP_WORDS..].copy_from_slice(&pipeline.words()[DP_WORDS..]);
+        key.in_port.set(in_port.0);
+        key.actset_output.set(OfPort::UNSET.0);
+    }
+    xlate.packet_out = true;
+    xlate.actions(actions);
+    xlate.run_action_set();
+    xlate.finish_freezing();
+    Some(xlate.finish())
 }
 
 /// The outcome for a packet that belongs to no bridge.
@@ -210,7 +233,7 @@ impl<'a> Xlate<'a> {
             error: None,
             exit: false,
             in_action_set: false,
-            on_miss: false,
+            packet_out: false,
             was_mpls: false,
             frozen: None,
             tracer,

@@ -25,9 +25,14 @@ impl Xlate<'_> {
         self.look_at_vid();
         let bridge = self.bridge;
         let in_port = self.in_port();
-        let Some(input) = bridge.bundle_of.get(&in_port) else {
-            self.note(Kind::Warn, || "no input bundle, dropping".into());
-            return;
+        let from_controller = PortConfig::default();
+        let input = match bridge.bundle_of.get(&in_port) {
+            Some(input) => input,
+            None if matches!(in_port, OfPort::NONE | OfPort::CONTROLLER) => &from_controller,
+            None => {
+                self.note(Kind::Warn, || "no input bundle, dropping".into());
+                return;
+            }
         };
         if self.flow.eth_type.get() == ETH_VLAN && self.flow.vlan[0].tci.get() & VLAN_PRESENT == 0 {
             self.note(Kind::Warn, || "partial VLAN tag, dropping".into());
@@ -104,7 +109,7 @@ impl Xlate<'_> {
         let gratuitous = self.is_gratuitous_arp();
         let bridge = self.bridge;
         let (mac, port) = (self.flow.eth_src, self.in_port());
-        if mac[0] & 1 != 0 || bridge.config.flood_vlans.contains(&vlan) {
+        if mac[0] & 1 != 0 || bridge.config.flood_vlans.contains(&vlan) || input.members.is_empty() {
             return;
         }
         let port = input.members.first().copied().unwrap_or(port);

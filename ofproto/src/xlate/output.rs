@@ -27,8 +27,11 @@ impl Xlate<'_> {
             OfPort::FLOOD => self.flood(PortFlags::NO_FLOOD),
             OfPort::ALL => self.flood(PortFlags::empty()),
             OfPort::CONTROLLER => {
-                let reason =
-                    if self.in_action_set { PacketInReason::ActionSet } else { PacketInReason::Action };
+                let reason = match (self.in_action_set, self.packet_out) {
+                    (true, _) => PacketInReason::ActionSet,
+                    (false, true) => PacketInReason::PacketOut,
+                    (false, false) => PacketInReason::Action,
+                };
                 self.controller(max_len, reason, 0, &[]);
             }
             OfPort::NONE | OfPort::UNSET => {}

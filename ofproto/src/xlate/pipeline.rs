@@ -114,6 +114,7 @@ impl<'a> Xlate<'a> {
     }
 
     fn run_found(&mut self, found: Found<'a>, deeper: bool) {
+        let packet_out = std::mem::take(&mut self.packet_out);
         self.resubmits += 1;
         self.depth += u32::from(deeper);
         match found {
@@ -133,6 +134,7 @@ impl<'a> Xlate<'a> {
             }
         }
         self.depth -= u32::from(deeper);
+        self.packet_out = packet_out;
     }
 
     fn instructions(&mut self, todo: &'a Instructions) {

@@ -38,8 +38,7 @@ impl Bench {
         let dir = tempfile::tempdir().expect("a directory");
         let datapath = Arc::new(Datapath::new(Config::default()).expect("a datapath"));
         let switch = Arc::new(Switch::new(Arc::clone(datapath.stamps()), 1));
-        let passed = Arc::clone(&datapath);
-        switch.set_passed(move |version| passed.passed(version));
+        switch.set_datapath(&datapath);
         let config = BridgeConfig {
             datapath_id: 1,
             hw_addr: [0, 0, 0, 0, 0, 1],
@@ -59,7 +58,7 @@ impl Bench {
         let registry = poll.registry().try_clone().expect("a registry");
         let mut manager = ConnManager::new(registry, 1..1000, dir.path().to_owned(), datapath);
         let wake = Arc::clone(&waker);
-        bridge.events().set_waker(move || wake.wake().expect("waking"));
+        switch.set_waker(move || wake.wake().expect("waking"));
         manager.add_bridge(&bridge, 0);
         let (orders, receiver) = channel();
         let thread = std::thread::spawn(move || serve(poll, manager, &switch, &receiver));

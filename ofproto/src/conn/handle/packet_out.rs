@@ -17,12 +17,13 @@ pub(super) fn packet_out(turn: &mut Turn<'_>, request: &PacketOut) -> Result<(),
 
 /// Whether a packet-out can be done.
 pub(in crate::conn) fn check(bridge: &Bridge, request: &PacketOut) -> Result<(), OfError> {
-    let _ = bridge;
-    if request.buffer_id == NO_BUFFER { Ok(()) } else { Err(OfError::OFPBRC_BUFFER_UNKNOWN) }
+    if request.buffer_id != NO_BUFFER {
+        return Err(OfError::OFPBRC_BUFFER_UNKNOWN);
+    }
+    bridge.check_actions(&request.actions)
 }
 
 /// Does it.
 pub(in crate::conn) fn execute(bridge: &Bridge, request: &PacketOut, now_ns: u64) -> Result<(), OfError> {
-    let _ = (bridge, request, now_ns);
-    Err(OfError::OFPBRC_EPERM)
+    bridge.packet_out(&request.packet, &request.metadata, &request.actions, now_ns)
 }
