@@ -70,9 +70,9 @@ impl Oxs {
                 put_entry(out, field, u128::from(sec) << 32 | u128::from(nsec), 8);
             }
         }
-        self.flows.iter().for_each(|flows| put_entry(out, FLOW_COUNT, (*flows).into(), 4));
         self.packets.iter().for_each(|packets| put_entry(out, PACKET_COUNT, (*packets).into(), 8));
         self.bytes.iter().for_each(|bytes| put_entry(out, BYTE_COUNT, (*bytes).into(), 8));
+        self.flows.iter().for_each(|flows| put_entry(out, FLOW_COUNT, (*flows).into(), 4));
         let len = (out.len() - start) as u16;
         set_u16(out, start + 2, len);
         pad8(out, start);

@@ -81,7 +81,7 @@ impl CtFlush {
             }
         }
         if let Some(zone) = self.zone {
-            prop::put(out, PropType::Plain(ZONE), |out| out.put_u16(zone));
+            prop::put_u16(out, ZONE, zone);
         }
     }
 }
@@ -120,7 +120,7 @@ impl CtTuple {
         let words = [(SRC_PORT, self.src_port), (DST_PORT, self.dst_port), (ICMP_ID, self.icmp_id)];
         for (kind, value) in words {
             if let Some(value) = value {
-                prop::put(out, PropType::Plain(kind), |out| out.put_u16(value));
+                prop::put_u16(out, kind, value);
             }
         }
         for (kind, value) in [(ICMP_TYPE, self.icmp_type), (ICMP_CODE, self.icmp_code)] {

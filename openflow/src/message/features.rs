@@ -1,5 +1,6 @@
 //! Features, switch configuration and description.
 
+use crate::codec::oxs::Oxs;
 use crate::error::OfError;
 use crate::message::port::PortDesc;
 use crate::version::Version;
@@ -233,11 +234,6 @@ pub struct Aggregate {
     pub flows: u32,
 }
 
-/// OpenFlow 1.5's statistics fields (class 0x8002): flow count, packet count and byte count.
-const OXS_FLOW_COUNT: u32 = 0x8002_0604;
-const OXS_PACKETS: u32 = 0x8002_0808;
-const OXS_BYTES: u32 = 0x8002_0a08;
-
 impl Aggregate {
     /// Reads the body of an aggregate reply.
     pub fn decode(version: Version, body: &[u8]) -> Result<Aggregate, OfError> {
@@ -245,20 +241,13 @@ impl Aggregate {
         if version < Version::V15 {
             return Ok(Aggregate { packets: reader.u64()?, bytes: reader.u64()?, flows: reader.u32()? });
         }
-        let mut reader = Reader::or(body, OfError::OFPBMC_BAD_LEN);
-        reader.skip(2)?;
-        let len = usize::from(reader.u16()?).checked_sub(4).ok_or(OfError::OFPBMC_BAD_LEN)?;
-        let mut fields = Reader::or(reader.bytes(len)?, OfError::OFPBMC_BAD_LEN);
-        let mut stats = Aggregate::default();
-        while !fields.is_empty() {
-            match fields.u32()? {
-                OXS_FLOW_COUNT => stats.flows = fields.u32()?,
-                OXS_PACKETS => stats.packets = fields.u64()?,
-                OXS_BYTES => stats.bytes = fields.u64()?,
-                other => fields.skip(other as usize & 0xff)?,
-            }
-        }
-        Ok(stats)
+        let stats = Oxs::pull(&mut reader)?;
+        let known = |counter: Option<u64>| counter.unwrap_or(u64::MAX);
+        Ok(Aggregate {
+            packets: known(stats.packets),
+            bytes: known(stats.bytes),
+            flows: stats.flows.unwrap_or(u32::MAX),
+        })
     }
 
     /// Appends the body.
@@ -270,15 +259,8 @@ impl Aggregate {
             put_zeros(out, 4);
             return;
         }
-        let start = out.len();
-        out.put_u32(36);
-        out.put_u32(OXS_FLOW_COUNT);
-        out.put_u32(self.flows);
-        out.put_u32(OXS_PACKETS);
-        out.put_u64(self.packets);
-        out.put_u32(OXS_BYTES);
-        out.put_u64(self.bytes);
-        crate::wire::pad8(out, start);
+        let (packets, bytes) = (Some(self.packets), Some(self.bytes));
+        Oxs { packets, bytes, flows: Some(self.flows), ..Oxs::default() }.put(out);
     }
 }
 

@@ -245,7 +245,7 @@ impl Bucket {
         while !entry.is_empty() {
             let (kind, contents) = prop::take(&mut entry)?;
             match kind {
-                PropType::Plain(WEIGHT) => bucket.weight = weight_of(contents)?,
+                PropType::Plain(WEIGHT) => bucket.weight = prop::only_u16(contents)?,
                 PropType::Plain(WATCH_PORT) => {
                     let port = prop::only_u32(contents)?;
                     bucket.watch_port = OfPort::from_u32(port)?;
@@ -277,10 +277,7 @@ impl Bucket {
         let actions_len = out.len() - start - 8;
         set_u16(out, start + 2, actions_len as u16);
         if kind == GroupType::Select {
-            prop::put(out, PropType::Plain(WEIGHT), |out| {
-                out.put_u16(self.weight);
-                put_zeros(out, 2);
-            });
+            prop::put_u16(out, WEIGHT, self.weight);
         }
         if self.watch_port != OfPort::NONE {
             prop::put_u32(out, WATCH_PORT, self.watch_port.0);
@@ -291,14 +288,6 @@ impl Bucket {
         let len = out.len() - start;
         set_u16(out, start, len as u16);
     }
-}
-
-/// A weight and its padding.
-fn weight_of(mut contents: Reader<'_>) -> Result<u16, OfError> {
-    let weight = contents.u16()?;
-    contents.skip(2)?;
-    prop::nothing(&contents)?;
-    Ok(weight)
 }
 
 fn take_buckets(version: Version, kind: GroupType, bytes: &[u8]) -> Result<Vec<Bucket>, OfError> {

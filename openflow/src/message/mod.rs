@@ -19,7 +19,7 @@ pub mod multipart;
 pub mod packet;
 pub mod port;
 pub mod port_stats;
-mod prop;
+pub(crate) mod prop;
 pub mod queue;
 pub mod role;
 pub mod table;

@@ -60,9 +60,10 @@ pub(crate) fn only_u32(mut contents: Reader<'_>) -> Result<u32, OfError> {
     if contents.is_empty() { Ok(value) } else { Err(OfError::OFPBPC_BAD_LEN) }
 }
 
-/// The contents of a property that hold one 16-bit number.
+/// The contents of a property that hold one 16-bit number and two bytes of padding.
 pub(crate) fn only_u16(mut contents: Reader<'_>) -> Result<u16, OfError> {
     let value = contents.u16()?;
+    contents.skip(2)?;
     if contents.is_empty() { Ok(value) } else { Err(OfError::OFPBPC_BAD_LEN) }
 }
 
@@ -101,6 +102,14 @@ pub(crate) fn put(out: &mut Vec<u8>, kind: PropType, fill: impl FnOnce(&mut Vec<
     let len = out.len() - start;
     set_u16(out, start + 2, len as u16);
     pad8(out, start);
+}
+
+/// Appends a plain property that holds one 16-bit number and two bytes of padding.
+pub(crate) fn put_u16(out: &mut Vec<u8>, kind: u16, value: u16) {
+    put(out, PropType::Plain(kind), |out| {
+        out.put_u16(value);
+        out.put_u16(0);
+    });
 }
 
 /// Appends a plain property that holds one 32-bit number.

@@ -66,6 +66,9 @@ pub struct TableMod {
     pub vacancy: Option<Vacancy>,
 }
 
+/// The eviction flags that mean something.
+const EVICTION_KNOWN: EvictionFlags =
+    EvictionFlags::OTHER.union(EvictionFlags::IMPORTANCE).union(EvictionFlags::LIFETIME);
 /// Bits of the `config` field.
 const CONFIG_EVICTION: u32 = 4;
 const CONFIG_VACANCY: u32 = 8;
@@ -103,7 +106,7 @@ impl TableMod {
             match kind {
                 PropType::Plain(PROP_EVICTION) => {
                     let flags = EvictionFlags::from_bits_retain(prop::only_u32(contents)?);
-                    if flags != EvictionFlags::LIFETIME {
+                    if !EVICTION_KNOWN.contains(flags) {
                         return Err(OfError::OFPBPC_BAD_VALUE);
                     }
                     self.eviction_flags = Some(flags);

@@ -4,6 +4,7 @@ use super::set::{check_dst, check_rest, check_src, ofs_nbits, pull_field};
 use crate::action::{Action, Bundle, Controller, HashFields, Multipath, Sample};
 use crate::codec::nxm;
 use crate::field::SubField;
+use crate::message::prop::{self, PropType};
 use crate::wire::Reader;
 use crate::{OfError, OfPort};
 
@@ -49,34 +50,21 @@ pub(super) fn decode_controller2(r: &mut Reader<'_>) -> Result<Action, OfError> 
     let mut out = Controller { wide: true, ..Controller::default() };
     let mut rest = Reader::or(r.rest(), OfError::OFPBPC_BAD_LEN);
     while !rest.is_empty() {
-        let (kind, mut body) = pull_property(&mut rest)?;
+        let (kind, mut body) = prop::take(&mut rest)?;
         match kind {
-            0 => out.max_len = body.u16()?,
-            1 => out.controller_id = body.u16()?,
-            2 => out.reason = body.u8()?,
-            3 => out.userdata = body.rest().to_vec(),
-            4 => out.pause = true,
-            5 => out.meter = Some(body.u32()?),
-            _ => return Err(OfError::OFPBPC_BAD_TYPE),
-        }
-        let exact = kind == 3 || body.is_empty();
-        if !exact {
-            return Err(OfError::OFPBPC_BAD_LEN);
+            PropType::Plain(0) => out.max_len = prop::only_u16(body)?,
+            PropType::Plain(1) => out.controller_id = prop::only_u16(body)?,
+            PropType::Plain(2) => out.reason = prop::only_u8(body)?,
+            PropType::Plain(3) => out.userdata = body.rest().to_vec(),
+            PropType::Plain(4) => {
+                prop::nothing(&body)?;
+                out.pause = true;
+            }
+            PropType::Plain(5) => out.meter = Some(prop::only_u32(body)?),
+            unknown => return Err(unknown.unknown()),
         }
     }
     Ok(Action::Controller(out))
-}
-
-/// One property: type, length with header, body, padded to eight bytes.
-fn pull_property<'a>(r: &mut Reader<'a>) -> Result<(u16, Reader<'a>), OfError> {
-    let head = r.peek().first_chunk::<4>().ok_or(OfError::OFPBPC_BAD_LEN)?;
-    let kind = u16::from_be_bytes([head[0], head[1]]);
-    let len = usize::from(u16::from_be_bytes([head[2], head[3]]));
-    if len < 4 {
-        return Err(OfError::OFPBPC_BAD_LEN);
-    }
-    let body = r.bytes(len.next_multiple_of(8))?;
-    Ok((kind, Reader::or(&body[4..len], OfError::OFPBPC_BAD_LEN)))
 }
 
 /// Reads the body of `sample` in one of its three forms.
