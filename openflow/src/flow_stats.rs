@@ -360,7 +360,8 @@ impl FlowStats {
         for word in [self.cookie, self.packets, self.bytes] {
             put_number(out, word.into(), 8);
         }
-        ofp11::put_any(out, &self.flow_match, version);
+        // In 1.1 too, as Open vSwitch does it.
+        nxm::put_oxm(out, &self.flow_match, version);
     }
 
     fn put_15(&self, out: &mut Vec<u8>) {

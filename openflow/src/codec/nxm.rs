@@ -166,7 +166,7 @@ pub(crate) fn put_number(out: &mut Vec<u8>, value: u128, n: usize) {
 /// `version` 1.0 stands for NXM. A cookie mask of zero leaves the cookie out.
 pub fn put_nxm(out: &mut Vec<u8>, m: &Match, version: Version, (cookie, mask): (u64, u64)) -> usize {
     let start = out.len();
-    put_entries(out, m, version);
+    put_entries(out, m, version, version != Version::V10);
     if mask != 0 {
         put_cookie(out, cookie & mask, mask);
     }
@@ -180,10 +180,15 @@ pub fn put_oxm(out: &mut Vec<u8>, m: &Match, version: Version) {
     let start = out.len();
     out.extend_from_slice(&OFPMT_OXM.to_be_bytes());
     out.extend_from_slice(&[0; 2]);
-    put_entries(out, m, version);
+    put_entries(out, m, version, true);
     let len = (out.len() - start) as u16;
     set_u16(out, start + 2, len);
     pad8(out, start);
+}
+
+/// Appends a bare list of entries without padding, the port and the VLAN as OXM has them in every version.
+pub fn put_bare(out: &mut Vec<u8>, m: &Match, version: Version) {
+    put_entries(out, m, version, true);
 }
 
 fn put_cookie(out: &mut Vec<u8>, cookie: u64, mask: u64) {
@@ -208,17 +213,18 @@ pub fn put_field(out: &mut Vec<u8>, id: FieldId, version: Version, value: u128, 
     }
 }
 
-fn put_entries(out: &mut Vec<u8>, m: &Match, version: Version) {
+/// `oxm` chooses the forms of the port and the VLAN; all others have the code point of the version.
+fn put_entries(out: &mut Vec<u8>, m: &Match, version: Version, oxm: bool) {
     let mut put = |id: FieldId| put_if_matched(out, m, version, id);
     for id in [FieldId::PacketType, FieldId::DpHash, FieldId::RecircId, FieldId::ConjId] {
         put(id);
     }
-    put_in_port(out, m, version);
+    put_in_port(out, m, version, oxm);
     let mut put = |id: FieldId| put_if_matched(out, m, version, id);
     for id in [FieldId::ActsetOutput, FieldId::EthSrc, FieldId::EthDst, FieldId::EthType] {
         put(id);
     }
-    put_vlan(out, m, version);
+    put_vlan(out, m, version, oxm);
     put_l3(out, m, version);
     put_metadata(out, m, version);
 }
@@ -230,18 +236,17 @@ fn put_if_matched(out: &mut Vec<u8>, m: &Match, version: Version, id: FieldId) {
     }
 }
 
-fn put_in_port(out: &mut Vec<u8>, m: &Match, version: Version) {
+fn put_in_port(out: &mut Vec<u8>, m: &Match, version: Version, oxm: bool) {
     let Some(port) = m.in_port() else { return };
-    match version {
-        Version::V10 | Version::V11 => {
-            put_field(out, FieldId::InPort, version, u128::from(port.to_u16()), u128::MAX);
-        }
-        _ => put_field(out, FieldId::InPortOxm, version, u128::from(port.0), u128::MAX),
+    if oxm {
+        put_field(out, FieldId::InPortOxm, version, u128::from(port.0), u128::MAX);
+    } else {
+        put_field(out, FieldId::InPort, version, u128::from(port.to_u16()), u128::MAX);
     }
 }
 
-fn put_vlan(out: &mut Vec<u8>, m: &Match, version: Version) {
-    if version < Version::V12 {
+fn put_vlan(out: &mut Vec<u8>, m: &Match, version: Version, oxm: bool) {
+    if !oxm {
         return put_if_matched(out, m, version, FieldId::VlanTci);
     }
     put_if_matched(out, m, version, FieldId::VlanVid);

@@ -295,16 +295,12 @@ impl PacketIn {
             prop::put_u64(out, COOKIE, cookie);
         }
         prop::put(out, PropType::Plain(REASON), |out| out.put_u8(self.reason.to_wire(version)));
-        prop::put(out, PropType::Plain(METADATA), |out| {
-            let start = out.len();
-            let len = nxm::put_nxm(out, &self.metadata, version, (0, 0));
-            out.truncate(start + len);
-        });
-        if !self.userdata.is_empty() {
-            prop::put(out, PropType::Plain(USERDATA), |out| out.extend_from_slice(&self.userdata));
-        }
+        prop::put(out, PropType::Plain(METADATA), |out| nxm::put_bare(out, &self.metadata, version));
         if let Some(continuation) = &self.continuation {
             prop::put(out, PropType::Plain(CONTINUATION), |out| out.extend_from_slice(continuation));
+        }
+        if !self.userdata.is_empty() {
+            prop::put(out, PropType::Plain(USERDATA), |out| out.extend_from_slice(&self.userdata));
         }
     }
 }

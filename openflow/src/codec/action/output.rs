@@ -178,29 +178,22 @@ pub(super) fn put_bundle(out: &mut Vec<u8>, bundle: &Bundle) {
 
 /// Appends the properties of `controller`, each only where it is not the default.
 pub(super) fn put_controller2(out: &mut Vec<u8>, c: &Controller) {
-    let mut put = |kind: u16, body: &[u8]| {
-        let start = out.len();
-        nxm::put_number(out, kind.into(), 2);
-        nxm::put_number(out, body.len() as u128 + 4, 2);
-        out.extend_from_slice(body);
-        crate::wire::pad8(out, start);
-    };
     if c.max_len != 0xffff {
-        put(0, &c.max_len.to_be_bytes());
+        prop::put_u16(out, 0, c.max_len);
     }
     if c.controller_id != 0 {
-        put(1, &c.controller_id.to_be_bytes());
+        prop::put_u16(out, 1, c.controller_id);
     }
     if c.reason != Controller::default().reason {
-        put(2, &[c.reason]);
+        prop::put(out, PropType::Plain(2), |out| out.push(c.reason));
     }
     if !c.userdata.is_empty() {
-        put(3, &c.userdata);
+        prop::put(out, PropType::Plain(3), |out| out.extend_from_slice(&c.userdata));
     }
     if c.pause {
-        put(4, &[]);
+        prop::put(out, PropType::Plain(4), |_| {});
     }
     if let Some(meter) = c.meter {
-        put(5, &meter.to_be_bytes());
+        prop::put_u32(out, 5, meter);
     }
 }
