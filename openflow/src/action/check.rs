@@ -106,6 +106,9 @@ impl Walk {
             }
             Action::StackPop(dst) | Action::CheckPktLarger { dst, .. } => self.part(dst),
             Action::Multipath(multipath) => self.part(&multipath.dst),
+            Action::Resubmit(resubmit) if resubmit.with_ct_orig && !self.holds(Prereq::Ct) => {
+                Err(OfError::OFPBAC_MATCH_INCONSISTENT)
+            }
             Action::Clone(actions) => self.clone().list(actions),
             Action::Ct(ct) => self.ct(ct),
             Action::Nat(nat) => self.nat(nat),

@@ -124,17 +124,20 @@ impl FieldId {
 }
 
 impl Field {
-    /// A value with every bit set that can be set: the mask of an exact match.
+    /// The mask of an exact match, which can be wider than the values.
     pub fn exact(&self) -> u128 {
         ones(self.place.map_or(self.n_bits, |place| place.bits))
     }
 
     /// Whether every bit set in `value` is one that the field can have.
     pub fn is_value_valid(&self, value: u128) -> bool {
-        match self.id {
-            FieldId::NwTos => value & !0xfc == 0,
-            _ => value & !self.exact() == 0,
-        }
+        let valid = match self.id {
+            FieldId::NwTos => 0xfc,
+            FieldId::CtState => 0xff,
+            FieldId::TunFlags | FieldId::TcpFlags | FieldId::Ipv6Label => ones(self.n_bits),
+            _ => self.exact(),
+        };
+        value & !valid == 0
     }
 
     /// Every bit of the field's bytes, those that are always zero included: the mask that stands for "exact" on the wire.

@@ -109,7 +109,7 @@ pub static FIELDS: [Field; N_FIELDS] = {
         row(
             (Id::TunFlags, "tun_flags", None),
             (2, 1),
-            at(offset_of!(FlowKey, tun_flags), 2, 0, 1),
+            at(offset_of!(FlowKey, tun_flags), 2, 0, 16),
             (TunFlags, MASK, RW, P::None),
             &[nx(104)],
         ),
@@ -983,7 +983,7 @@ pub static FIELDS: [Field; N_FIELDS] = {
         row(
             (Id::Ipv6Label, "ipv6_label", None),
             (4, 20),
-            at(offset_of!(FlowKey, ipv6_label), 4, 0, 20),
+            at(offset_of!(FlowKey, ipv6_label), 4, 0, 32),
             (Hex, MASK, RW, P::Ipv6),
             &[nx(27), oxm(28, V12)],
         ),
@@ -1081,7 +1081,7 @@ pub static FIELDS: [Field; N_FIELDS] = {
         row(
             (Id::TcpFlags, "tcp_flags", None),
             (2, 12),
-            at(offset_of!(FlowKey, tcp_flags), 2, 0, 12),
+            at(offset_of!(FlowKey, tcp_flags), 2, 0, 16),
             (TcpFlags, MASK, RO, P::Tcp),
             &[nx(34), onf(42, V13), oxm(42, V15)],
         ),

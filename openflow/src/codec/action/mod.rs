@@ -20,6 +20,7 @@ mod std;
 
 pub use encode::encode_list;
 pub(crate) use nx_encode::{put_resubmit, put_write_metadata};
+pub(crate) use set::segments;
 
 use crate::action::Action;
 use crate::error::{NICIRA, ONF};
