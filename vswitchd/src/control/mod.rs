@@ -1,0 +1,221 @@
+//! The control thread: one loop that waits for sockets, devices, the clock and workers, and lets each part run.
+//!
+//! A turn: wait; hand events to their owners by token; then let the database's reconciler, the OpenFlow connections, the
+//! switch (time-outs) and the control socket run, each of which does at most a slice of work and says when it wants to run again.
+
+mod signals;
+mod tokens;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use datapath::Datapath;
+use mio::{Events, Poll};
+use ofproto::Switch;
+use ofproto::conn::ConnManager;
+
+use crate::appctl::Server;
+use crate::clock;
+use crate::coverage::{Counter, History};
+use crate::daemon::Startup;
+use crate::log::Vlog;
+use crate::reconcile::{Reconciler, ReconcilerOptions};
+use crate::{commands, paths};
+use signals::{Signals, Wish};
+
+/// The longest wait, so that a wake-up that got lost costs no more.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// How soon to look again while a command waits for its answer.
+const PENDING_WAIT: Duration = Duration::from_millis(2);
+
+/// Why the switch could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// A system call failed
+    #[error("{0}: {1}")]
+    Io(String, #[source] io::Error),
+    /// The datapath's threads did not start
+    #[error(transparent)]
+    Datapath(#[from] datapath::StartError),
+    /// The database's name is none
+    #[error(transparent)]
+    Reconcile(#[from] crate::reconcile::ReconcileError),
+}
+
+/// Everything that the control thread has, and that `ovs-appctl` commands work on.
+pub struct Control {
+    /// The log.
+    pub log: Vlog,
+    /// The datapath.
+    pub datapath: Arc<Datapath>,
+    /// The bridges.
+    pub switch: Arc<Switch>,
+    /// Their OpenFlow connections.
+    pub connections: ConnManager,
+    reconciler: Reconciler,
+    history: History,
+    exit: Exit,
+}
+
+/// How far the end has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Exit {
+    No,
+    Asked { cleanup: bool },
+    TornDown,
+}
+
+/// What the loop is to be run with.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where the control socket is; `None` for none.
+    pub unixctl: Option<PathBuf>,
+    /// About the database.
+    pub reconciler: ReconcilerOptions,
+}
+
+/// Runs the switch until it is told to stop.
+pub fn run(log: Vlog, options: Options, startup: Startup) -> Result<(), ControlError> {
+    let io = |what: &str| { let what = what.to_owned(); move |error| ControlError::Io(what, error) };
+    let mut poll = Poll::new().map_err(io("epoll"))?;
+    let mut signals = Signals::register(poll.registry()).map_err(io("signals"))?;
+    let mut control = Control::new(log, options.reconciler, &poll)?;
+    let mut server = match &options.unixctl {
+        Some(path) => {
+            let listening = Server::listen(path, poll.registry(), tokens::APPCTL, commands::all());
+            Some(listening.map_err(io(&format!("{}: cannot listen", path.display())))?)
+        }
+        None => None,
+    };
+    tracing::info!(target: "bridge", "{}", crate::cli::version_text().lines().next().unwrap_or_default());
+    let mut startup = Some(startup);
+    let mut events = Events::with_capacity(256);
+    while control.exit != Exit::TornDown || server.as_ref().is_some_and(Server::has_pending) {
+        let wait = control.wait(server.as_ref().is_some_and(Server::has_pending));
+        match poll.poll(&mut events, Some(wait)) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(io("epoll")(error)),
+            _ => {}
+        }
+        for event in &events {
+            match tokens::owner(event.token()) {
+                tokens::Owner::Signals => control.obey(&signals.take()),
+                tokens::Owner::Waker => {}
+                tokens::Owner::Appctl => {
+                    if let Some(server) = &mut server {
+                        server.ready(event, poll.registry(), &mut control);
+                    }
+                }
+                tokens::Owner::OpenFlow => control.connections.ready(event.token()),
+                tokens::Owner::Reconciler => control.reconciler.ready(event),
+            }
+        }
+        control.turn();
+        if let Some(server) = &mut server {
+            server.run(&mut control);
+        }
+        if control.reconciler.first_config_done() && let Some(mut startup) = startup.take() {
+            startup.ready();
+            if startup.is_detached() {
+                control.log.set_console(false);
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Control {
+    fn new(log: Vlog, options: ReconcilerOptions, poll: &Poll) -> Result<Self, ControlError> {
+        let io = |error| ControlError::Io("epoll".into(), error);
+        let datapath = Arc::new(Datapath::new(datapath::Config::default())?);
+        let switch = Arc::new(Switch::new(Arc::clone(datapath.stamps()), clock::seed()));
+        let passed = Arc::downgrade(&datapath);
+        switch.set_passed(move |version| passed.upgrade().is_none_or(|datapath| datapath.passed(version)));
+        datapath.set_owner(switch.clone());
+        let waker = mio::Waker::new(poll.registry(), tokens::WAKER).map_err(io)?;
+        switch.set_waker(Arc::new(move || {
+            // The poll it wakes is as long-lived as the process.
+            let _ = waker.wake();
+        }));
+        let registry = poll.registry().try_clone().map_err(io)?;
+        let connections = ConnManager::new(registry, tokens::OPENFLOW, paths::rundir());
+        let registry = poll.registry().try_clone().map_err(io)?;
+        let reconciler = Reconciler::new(options, &datapath, &switch, registry, tokens::RECONCILER)?;
+        Ok(Self { log, datapath, switch, connections, reconciler, history: History::default(), exit: Exit::No })
+    }
+
+    /// How long the loop may wait for something to happen.
+    fn wait(&self, pending: bool) -> Duration {
+        if pending {
+            return PENDING_WAIT;
+        }
+        let now = Instant::now();
+        let wanted = [self.reconciler.next_wakeup(), self.history.next_wakeup()];
+        let instants = wanted.into_iter().flatten().map(|at| at.saturating_duration_since(now));
+        let now_ns = clock::now_ns();
+        let nanos = [self.connections.next_wakeup(), self.switch.next_wakeup()];
+        let nanos = nanos.into_iter().flatten().map(|at| Duration::from_nanos(at.saturating_sub(now_ns)));
+        instants.chain(nanos).min().unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT)
+    }
+
+    /// Lets each part run.
+    fn turn(&mut self) {
+        if let Exit::Asked { cleanup } = self.exit {
+            self.reconciler.stop(cleanup, &mut self.connections);
+            self.exit = Exit::TornDown;
+        }
+        if self.exit == Exit::TornDown {
+            return;
+        }
+        self.reconciler.run(Instant::now(), &mut self.connections);
+        let now_ns = clock::now_ns();
+        self.connections.run(now_ns);
+        self.switch.run(now_ns);
+        let datapath = &self.datapath;
+        self.history.run(Instant::now(), || datapath.coverage());
+    }
+
+    fn obey(&mut self, wishes: &[Wish]) {
+        for wish in wishes {
+            match wish {
+                Wish::Stop => self.request_exit(false),
+                Wish::ReopenLog => {
+                    if let Err(error) = self.log.reopen() {
+                        tracing::debug!(target: "vlog", "{error}");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Ends the switch in the next turn; with `cleanup`, internal ports are removed as well.
+    pub fn request_exit(&mut self, cleanup: bool) {
+        if self.exit == Exit::No {
+            self.exit = Exit::Asked { cleanup };
+        }
+    }
+
+    /// Whether all bridges are gone, on the way to the end.
+    pub fn is_torn_down(&self) -> bool {
+        self.exit == Exit::TornDown
+    }
+
+    /// All coverage counters.
+    pub fn coverage(&self) -> Vec<Counter> {
+        self.datapath.coverage()
+    }
+
+    /// The text of `coverage/show`.
+    pub fn coverage_text(&self) -> String {
+        self.history.show(&self.coverage())
+    }
+
+    /// The text of `memory/show`.
+    pub fn memory_text(&self) -> String {
+        let bridges = self.switch.bridges();
+        let ports: usize = bridges.iter().map(|bridge| bridge.ports().len()).sum();
+        let rules: usize = bridges.iter().map(|bridge| bridge.flow_count()).sum();
+        format!("flows:{} ports:{ports} rules:{rules}\n", self.datapath.flow_count())
+    }
+}
