@@ -77,6 +77,24 @@ impl Host {
         Self { netns, address }
     }
 
+    /// A host that sends nothing unless told to: no IPv6, MACs that are chosen, and hosts 1 to 9 as known neighbours. Host `n`
+    /// is 10.0.0.n with MAC 02:00:00:00:00:0n; the switch's end of its veth has MAC 02:00:00:00:01:0n.
+    pub fn quiet(switch: &Netns, port: &str, n: u8) -> Self {
+        let netns = Netns::new(port);
+        netns.sh("sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1");
+        switch.ip(&format!(
+            "link add {port} address 02:00:00:00:01:0{n} type veth peer name eth0 address 02:00:00:00:00:0{n} netns {}",
+            netns.name()
+        ));
+        netns.ip(&format!("addr add 10.0.0.{n}/24 dev eth0"));
+        netns.ip("link set eth0 up");
+        switch.ip(&format!("link set {port} up"));
+        for other in (1..10).filter(|other| *other != n) {
+            netns.ip(&format!("neigh add 10.0.0.{other} lladdr 02:00:00:00:00:0{other} dev eth0"));
+        }
+        Self { netns, address: format!("10.0.0.{n}") }
+    }
+
     /// Its namespace.
     pub fn netns(&self) -> &Netns {
         &self.netns

@@ -170,13 +170,14 @@ impl Sandbox {
         try_run(self.command("ovs-appctl").args(args))
     }
 
-    /// A bridge in the userspace datapath with these system ports, which must exist.
+    /// A bridge in the userspace datapath with these system ports, which must exist; they get the OpenFlow port numbers 1, 2, ...
+    /// (Ports added in one transaction would be numbered in no particular order.)
     pub fn add_bridge(&self, name: &str, ports: &[&str]) {
-        let mut args = vec!["add-br", name, "--", "set", "bridge", name, "datapath_type=netdev"];
-        for port in ports {
-            args.extend(["--", "add-port", name, port]);
+        self.vsctl(&["add-br", name, "--", "set", "bridge", name, "datapath_type=netdev"]);
+        for (n, port) in ports.iter().enumerate() {
+            let request = format!("ofport_request={}", n + 1);
+            self.vsctl(&["add-port", name, port, "--", "set", "interface", port, &request]);
         }
-        self.vsctl(&args);
     }
 
     /// The switch's log so far.

@@ -14,7 +14,9 @@ fn alive(pid: nix::unistd::Pid) -> bool {
 fn start_detached(sandbox: &Sandbox, extra: &[&str]) {
     let binary = sandbox.path("ovs-vswitchd");
     let mut command = sandbox.command(binary.to_str().unwrap());
-    command.args(["--disable-system", "--detach", "--no-chdir", "--pidfile", "--log-file", "-vconsole:off"]).args(extra);
+    command
+        .args(["--disable-system", "--detach", "--no-chdir", "--pidfile", "--log-file", "-vconsole:off"])
+        .args(extra);
     let output = try_run(&mut command);
     assert_eq!((output.code, output.stdout.as_str(), output.stderr.as_str()), (0, "", ""));
 }
@@ -27,7 +29,10 @@ fn detaching_waits_for_the_configuration_and_leaves_files_where_tools_look() {
     start_detached(&sandbox, &["-vvconn", "-vofproto_dpif", "-vunixctl"]);
     let pid = sandbox.pid().expect("a pidfile");
     assert!(alive(pid));
-    assert!(sandbox.vsctl(&["get", "bridge", "br0", "datapath_id"]).len() >= 16, "the first configuration is in place");
+    assert!(
+        sandbox.vsctl(&["get", "bridge", "br0", "datapath_id"]).len() >= 16,
+        "the first configuration is in place"
+    );
     for name in [format!("ovs-vswitchd.{pid}.ctl"), "br0.mgmt".into(), "br0.snoop".into()] {
         let metadata = fs::metadata(sandbox.path(&name)).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert!(metadata.file_type().is_socket());
@@ -44,7 +49,8 @@ fn detaching_waits_for_the_configuration_and_leaves_files_where_tools_look() {
     assert!(!sandbox.netns().succeeds("ip link show br0"), "exit --cleanup removes internal ports");
     assert!(!sandbox.netns().succeeds("ip link show ovs-netdev"));
     let log = sandbox.log();
-    let bad: Vec<_> = log.lines().filter(|line| ["|WARN|", "|ERR|", "|EMER|"].iter().any(|l| line.contains(l))).collect();
+    let bad: Vec<_> =
+        log.lines().filter(|line| ["|WARN|", "|ERR|", "|EMER|"].iter().any(|l| line.contains(l))).collect();
     assert!(bad.is_empty(), "{bad:?}");
 }
 
@@ -63,7 +69,14 @@ fn a_second_daemon_is_refused() {
 fn bad_options_are_one_line_and_exit_1() {
     let sandbox = Sandbox::bare(Flavor::Turnout);
     let binary = sandbox.path("ovs-vswitchd");
-    for args in [&["--nonesuch"][..], &["a", "b"], &["--detach=yes"], &["-vnonesuch:dbg"], &["--unixctl"], &["bogus:remote"]] {
+    for args in [
+        &["--nonesuch"][..],
+        &["a", "b"],
+        &["--detach=yes"],
+        &["-vnonesuch:dbg"],
+        &["--unixctl"],
+        &["bogus:remote"],
+    ] {
         let output = try_run(sandbox.command(binary.to_str().unwrap()).args(args));
         assert_eq!(output.code, 1, "{args:?}: {output:?}");
         assert!(output.stdout.is_empty());
@@ -92,7 +105,10 @@ fn sigterm_ends_it_and_internal_ports_stay() {
     assert!(!sandbox.path("ovs-vswitchd.pid").exists());
     assert!(sandbox.netns().ip("-br addr show br0").contains("10.9.9.1/24"));
     sandbox.start_switch();
-    assert!(sandbox.netns().ip("-br addr show br0").contains("10.9.9.1/24"), "the next switch takes the device as it is");
+    assert!(
+        sandbox.netns().ip("-br addr show br0").contains("10.9.9.1/24"),
+        "the next switch takes the device as it is"
+    );
 }
 
 #[test]

@@ -1,0 +1,262 @@
+//! `ovs-ofctl` prints the same on our switch as on Debian's Open vSwitch, in 1.0 and in 1.3.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::net::UnixListener;
+use std::process::{Child, Stdio};
+
+use e2e::{Pair, Sandbox, normalise, wait_until};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+const VERSIONS: [&str; 2] = ["OpenFlow10", "OpenFlow13"];
+
+const FLOWS: &str = "\
+table=0,priority=100,in_port=1,ip,nw_dst=10.0.0.2,cookie=0x1234,actions=mod_nw_tos:32,output:2
+table=0,priority=100,in_port=2,ip,nw_src=10.0.0.0/24,idle_timeout=600,actions=output:1
+table=0,priority=90,arp,actions=NORMAL
+table=0,priority=80,tcp,tp_dst=80,dl_vlan=10,hard_timeout=3000,actions=strip_vlan,resubmit(,2)
+table=0,priority=70,udp,tp_src=0x1000/0xf000,actions=load:0x5->NXM_NX_REG0[],move:NXM_NX_REG0[0..7]->NXM_NX_REG1[8..15],resubmit(3,4)
+table=0,priority=60,ipv6,ipv6_dst=fd00::/64,actions=set_field:fd00::1->ipv6_src,dec_ttl,output:1
+table=0,priority=50,icmp6,icmp_type=135,nd_target=fd00::1,actions=CONTROLLER:128
+table=0,priority=40,dl_dst=01:00:00:00:00:00/01:00:00:00:00:00,actions=FLOOD
+table=2,priority=10,reg0=0x5,tun_id=0,actions=mod_vlan_vid:101,ALL
+table=2,priority=5,mpls,actions=pop_mpls:0x0800,IN_PORT
+table=4,priority=1,sctp,tp_dst=5,send_flow_rem,actions=note:01.02.03.04.05.06,exit
+table=4,priority=0,actions=drop
+";
+
+fn flow_file(sandbox: &Sandbox, name: &str, text: &str) -> String {
+    let path = sandbox.path(name);
+    fs::write(&path, text).unwrap();
+    path.display().to_string()
+}
+
+fn load(pair: &Pair) {
+    pair.both(|side| side.sandbox.ofctl(&["add-flows", "br0", &flow_file(&side.sandbox, "flows", FLOWS)]));
+}
+
+fn send_pings(pair: &Pair) {
+    pair.both(|side| {
+        for _ in 0..3 {
+            let flows = || side.sandbox.ofctl(&["dump-flows", "br0"]);
+            assert!(side.h1.pings("10.0.0.2"), "{}", flows());
+        }
+    });
+}
+
+#[test]
+fn what_the_switch_is() {
+    let pair = Pair::new("secure");
+    for version in VERSIONS {
+        for command in ["show", "dump-desc", "dump-ports-desc", "dump-tables", "get-frags", "queue-stats"] {
+            pair.ofctl(&format!("-O {version} {command} br0"));
+        }
+        pair.ofctl(&format!("-O {version} probe br0"));
+        pair.ofctl(&format!("-O {version} dump-ports-desc br0 p1"));
+    }
+    pair.ofctl("-O OpenFlow13 dump-table-features br0");
+    pair.ofctl("-O OpenFlow13 dump-groups br0");
+    pair.ofctl("-O OpenFlow13 dump-meters br0");
+    pair.ofctl("-O OpenFlow13 meter-features br0");
+    pair.ofctl("-O OpenFlow13 dump-group-features br0");
+    pair.ofctl("-O OpenFlow14 dump-table-desc br0");
+    pair.ofctl("dump-tlv-map br0");
+}
+
+#[test]
+fn flows_and_their_counters() {
+    let pair = Pair::new("secure");
+    load(&pair);
+    send_pings(&pair);
+    for version in ["OpenFlow10", "OpenFlow13", "OpenFlow14", "OpenFlow15"] {
+        pair.ofctl(&format!("-O {version} dump-flows br0"));
+        pair.ofctl(&format!("-O {version} --no-names --no-stats dump-flows br0 table=0"));
+        pair.ofctl(&format!("-O {version} dump-aggregate br0 ip"));
+        pair.ofctl(&format!("-O {version} dump-flows br0 cookie=0x1234/-1"));
+        pair.ofctl(&format!("-O {version} dump-flows br0 out_port=1"));
+        pair.ofctl(&format!("-O {version} dump-ports br0"));
+        pair.ofctl(&format!("-O {version} dump-ports br0 p1"));
+        pair.ofctl(&format!("-O {version} dump-tables br0"));
+    }
+}
+
+#[test]
+fn changes_of_flows() {
+    let pair = Pair::new("secure");
+    load(&pair);
+    let file = |sandbox: &Sandbox| {
+        flow_file(sandbox, "other", "priority=1,actions=output:1\ntable=2,ip,actions=output:2\n")
+    };
+    let dump = || pair.ofctl("-O OpenFlow14 --no-stats dump-flows br0");
+    for version in VERSIONS {
+        pair.ofctl(&format!("-O {version} --strict mod-flows br0 priority=90,arp,actions=output:1"));
+        pair.ofctl(&format!("-O {version} mod-flows br0 ip,actions=output:2"));
+        pair.ofctl(&format!("-O {version} del-flows br0 table=2"));
+        pair.ofctl(&format!("-O {version} add-flow br0 check_overlap,priority=100,ip,actions=drop"));
+        pair.ofctl(&format!("-O {version} add-flow br0 priority=7,actions=output:65000"));
+        dump();
+    }
+    pair.same("diff-flows", |sandbox| {
+        sandbox.try_ofctl(&["-O", "OpenFlow14", "diff-flows", "br0", &file(sandbox)])
+    });
+    pair.same("replace-flows", |sandbox| {
+        sandbox.try_ofctl(&["-O", "OpenFlow14", "--bundle", "replace-flows", "br0", &file(sandbox)])
+    });
+    dump();
+    pair.same("add-flows --bundle", |sandbox| {
+        sandbox.try_ofctl(&["--bundle", "add-flows", "br0", &flow_file(sandbox, "flows", FLOWS)])
+    });
+    dump();
+    let bad = "priority=3,actions=drop\nadd check_overlap,priority=100,ip,actions=drop\n";
+    pair.same("a bundle that fails changes nothing", |sandbox| {
+        let mut output =
+            sandbox.try_ofctl(&["--bundle", "add-flows", "br0", &flow_file(sandbox, "bad", bad)]);
+        // The rest is a dump of the message that was refused.
+        output.stderr = output.stderr.lines().next().unwrap_or_default().to_owned();
+        output
+    });
+    dump();
+    pair.ofctl("-O OpenFlow14 --bundle del-flows br0");
+    dump();
+}
+
+#[test]
+fn ports_are_configured() {
+    let pair = Pair::new("secure");
+    for version in VERSIONS {
+        for change in
+            ["no-flood", "no-receive", "down", "up", "receive", "flood", "no-forward", "no-packet-in"]
+        {
+            pair.ofctl(&format!("-O {version} mod-port br0 p1 {change}"));
+            pair.ofctl(&format!("-O {version} dump-ports-desc br0"));
+        }
+        for change in ["forward", "packet-in"] {
+            pair.ofctl(&format!("-O {version} mod-port br0 p1 {change}"));
+        }
+        pair.ofctl(&format!("-O {version} mod-port br0 nosuch up"));
+    }
+    pair.ofctl("set-frags br0 drop");
+    pair.ofctl("get-frags br0");
+}
+
+/// `ovs-ofctl monitor` or `snoop` in the background, writing to files; ended when dropped.
+struct Background(Child);
+
+impl Background {
+    fn start(sandbox: &Sandbox, out: &str, args: &[&str]) -> Self {
+        let file =
+            |suffix: &str| Stdio::from(fs::File::create(sandbox.path(&format!("{out}{suffix}"))).unwrap());
+        let mut command = sandbox.command("ovs-ofctl");
+        let pidfile = format!("--pidfile={}", sandbox.path(&format!("{out}.pid")).display());
+        let socket = format!("--unixctl={}", sandbox.path(&format!("{out}.ctl")).display());
+        command.args(args).args([&pidfile, &socket]).stdout(file(".out")).stderr(file(""));
+        Self(command.spawn().unwrap())
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        let _ = kill(Pid::from_raw(self.0.id().cast_signed()), Signal::SIGTERM);
+        let _ = self.0.wait();
+    }
+}
+
+fn text(sandbox: &Sandbox, name: &str) -> String {
+    fs::read_to_string(sandbox.path(name)).unwrap_or_default()
+}
+
+#[test]
+fn packets_to_the_monitor() {
+    let pair = Pair::new("secure");
+    pair.ofctl("add-flow br0 in_port=1,icmp,actions=controller(max_len=64,reason=no_match,id=0),output:2");
+    pair.ofctl(
+        "add-flow br0 in_port=2,cookie=0x77,actions=load:7->NXM_NX_REG3[],controller(userdata=01.02.03)",
+    );
+    for (n, options) in [
+        "-O OpenFlow10",
+        "-O OpenFlow13",
+        "-O OpenFlow10 -P standard",
+        "-O OpenFlow13 -P standard",
+        "-O OpenFlow10 -P nxt_packet_in",
+    ]
+    .iter()
+    .enumerate()
+    {
+        let name = format!("monitor{n}");
+        let (ours, theirs) = pair.both(|side| {
+            let mut args: Vec<&str> = options.split(' ').collect();
+            args.extend(["monitor", "br0", "65534"]);
+            let monitor = Background::start(&side.sandbox, &name, &args);
+            wait_until("the monitor", || side.sandbox.path(&format!("{name}.pid")).exists());
+            let target = side.sandbox.path(&format!("{name}.ctl")).display().to_string();
+            wait_until("its barrier", || {
+                side.sandbox.try_appctl(&["-t", &target, "ofctl/barrier"]).code == 0
+            });
+            let frame =
+                "02000000000202000000000108004500001c00000000400166cf0a0000010a000002080000000000f7ff";
+            side.sandbox.ofctl(&["packet-out", "br0", &format!("in_port=1,packet={frame},actions=table")]);
+            side.sandbox.ofctl(&["packet-out", "br0", &format!("in_port=2,packet={frame},actions=table")]);
+            wait_until("two packet-ins", || text(&side.sandbox, &name).matches("PACKET_IN").count() == 2);
+            let seen = normalise(&text(&side.sandbox, &name));
+            drop(monitor);
+            seen
+        });
+        assert_eq!(ours, theirs, "monitor {options}");
+    }
+}
+
+#[test]
+fn packet_out_counts_and_arrives() {
+    let pair = Pair::new("secure");
+    pair.ofctl("add-flow br0 in_port=1,actions=output:2");
+    let frame = "ffffffffffff02000000000908000123456789";
+    pair.ofctl(&format!("packet-out br0 in_port=1,packet={frame},actions=output:2"));
+    pair.ofctl(&format!("packet-out br0 in_port=1,packet={frame},actions=table"));
+    pair.ofctl(&format!("-O OpenFlow13 packet-out br0 in_port=local,packet={frame},actions=output:1"));
+    pair.ofctl(&format!("-O OpenFlow13 packet-out br0 in_port=1,packet={frame},actions=output:77"));
+    pair.ofctl(&format!("packet-out br0 in_port=99,packet={frame},actions=output:1"));
+    for version in VERSIONS {
+        pair.ofctl(&format!("-O {version} dump-flows br0"));
+        pair.ofctl(&format!("-O {version} dump-ports br0"));
+    }
+}
+
+#[test]
+fn the_snooper_sees_what_a_controller_and_the_switch_say() {
+    let pair = Pair::new("secure");
+    let (ours, theirs) = pair.both(|side| {
+        let sandbox = &side.sandbox;
+        // A controller that says hello, and asks for the features again and again.
+        let listener = UnixListener::bind(sandbox.path("controller")).unwrap();
+        sandbox.vsctl(&["set-controller", "br0", &format!("unix:{}", sandbox.path("controller").display())]);
+        let (mut controller, _) = listener.accept().unwrap();
+        controller.write_all(&[1, 0, 0, 8, 0, 0, 0, 1]).unwrap();
+        // What is snooped on is the controller that is connected by then.
+        wait_until("the controller", || {
+            sandbox.vsctl(&["--columns=is_connected", "--bare", "list", "controller"]).trim() == "true"
+        });
+        let snooper = Background::start(sandbox, "snoop", &["snoop", "br0"]);
+        wait_until("the snooper to see the features", || {
+            controller.write_all(&[1, 5, 0, 8, 0, 0, 0, 2]).unwrap();
+            text(sandbox, "snoop").contains("FEATURES_REPLY")
+        });
+        drop(snooper);
+        let seen = text(sandbox, "snoop");
+        let mut kinds: Vec<&str> =
+            seen.lines().filter_map(|line| line.strip_prefix("OFPT_")?.split([' ', ':']).next()).collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        kinds.join(" ")
+    });
+    assert_eq!(ours, theirs);
+}
+
+#[test]
+fn pings_are_echoed() {
+    let pair = Pair::new("secure");
+    pair.both(|side| {
+        let text = side.sandbox.ofctl(&["ping", "br0", "100"]);
+        assert!(text.contains("100 bytes from br0"), "{text}");
+    });
+}
