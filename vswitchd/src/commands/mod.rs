@@ -1,6 +1,11 @@
 //! The commands of `ovs-appctl`, one file for each family.
 
 mod daemon;
+mod datapaths;
+mod dpctl;
+mod dpif;
+mod fdb;
+mod ofproto;
 mod vlog;
 
 use crate::appctl::Registry;
@@ -11,5 +16,9 @@ pub fn all() -> Registry<Control> {
     let mut registry = Registry::default();
     registry.extend(daemon::commands());
     registry.extend(vlog::commands());
+    registry.extend(fdb::commands());
+    registry.extend(dpif::commands());
+    registry.extend(dpctl::commands());
+    registry.extend(ofproto::commands());
     registry
 }

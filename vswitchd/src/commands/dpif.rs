@@ -1,0 +1,166 @@
+//! `dpif/*`, `revalidator/*`, `upcall/*`: bridges as the datapath has them, and its cached flows.
+
+use std::fmt::Write as _;
+
+use ofproto::{Bridge, Port};
+
+use super::datapaths::{self, DumpOptions};
+use crate::appctl::{Answer, Command};
+use crate::control::Control;
+
+/// The commands of this family.
+pub(super) fn commands() -> [Command<Control>; 9] {
+    let dump = "[-m] [--names | --no-names] bridge";
+    let limit = "flow-limit-number";
+    [
+        Command { name: "dpif/show", usage: "", min: 0, max: 0, run: |c, _| Ok(show(c)).into() },
+        Command { name: "dpif/dump-dps", usage: "", min: 0, max: 0, run: |c, _| Ok(dump_dps(c)).into() },
+        Command { name: "dpif/dump-flows", usage: dump, min: 1, max: usize::MAX, run: |c, args| dump_flows(c, args).into() },
+        Command { name: "dpif/show-dp-features", usage: "bridge", min: 1, max: 1, run: |c, args| features(c, &args[0]).into() },
+        Command {
+            name: "dpif/show-drops",
+            usage: "[port]",
+            min: 0,
+            max: 1,
+            run: |c, args| drops(c, args.first().map(String::as_str)).into(),
+        },
+        Command { name: "revalidator/wait", usage: "", min: 0, max: 0, run: |c, _| sweep(c).into() },
+        Command { name: "revalidator/purge", usage: "", min: 0, max: 0, run: |c, _| purge(c).into() },
+        Command { name: "upcall/show", usage: "", min: 0, max: 0, run: |c, _| Ok(upcalls(c)).into() },
+        Command { name: "upcall/set-flow-limit", usage: limit, min: 1, max: 1, run: |c, args| set_limit(c, &args[0]).into() },
+    ]
+}
+
+fn sorted_bridges(control: &Control) -> Vec<std::sync::Arc<Bridge>> {
+    let mut bridges = control.switch.bridges();
+    bridges.sort_by(|a, b| a.name().cmp(b.name()));
+    bridges
+}
+
+fn show(control: &Control) -> String {
+    let lookups = control.datapath.lookup_stats();
+    let mut out = String::new();
+    for name in datapaths::in_use(control) {
+        let _ = writeln!(out, "{}: hit:{} missed:{}", name.text(), lookups.hit, lookups.missed);
+        for bridge in sorted_bridges(control) {
+            if control.datapath_of(bridge.name()) == name {
+                let _ = writeln!(out, "  {}:", bridge.name());
+                let mut ports = bridge.ports();
+                ports.sort_by(|a, b| a.name.cmp(&b.name));
+                ports.iter().for_each(|port| out.push_str(&port_line(control, port)));
+            }
+        }
+    }
+    out
+}
+
+fn port_line(control: &Control, port: &Port) -> String {
+    let (number, kind) = match (port.dp, &port.peer) {
+        (Some(dp), _) => {
+            let kind = control.datapath.port(dp).map_or("system", |port| port.spec.kind.type_name());
+            (dp.0.to_string(), kind.to_owned())
+        }
+        (None, Some(peer)) => ("none".into(), format!("patch: peer={peer}")),
+        (None, None) => ("none".into(), "system".into()),
+    };
+    format!("    {} {}/{number}: ({kind})\n", port.name, port.number.to_u16_text())
+}
+
+fn dump_dps(control: &Control) -> String {
+    let line = |bridge: &std::sync::Arc<Bridge>| {
+        let kind = control.datapath_of(bridge.name()).text();
+        format!("{}@{}\n", kind.split('@').next().unwrap_or_default(), bridge.name())
+    };
+    sorted_bridges(control).iter().map(line).collect()
+}
+
+fn dump_flows(control: &Control, args: &[String]) -> Answer {
+    let (mut options, mut name) = (DumpOptions::default(), "");
+    for arg in args {
+        if !options.take(arg) {
+            name = arg;
+        }
+    }
+    let bridge = control.switch.bridge(name).ok_or("no such bridge")?;
+    let ports: Vec<_> = bridge.ports().iter().filter_map(|port| port.dp).collect();
+    let flows = datapaths::flows(control);
+    let wanted = flows.iter().filter(|flow| ports.contains(&datapath::PortNo(flow.key.in_port.get())));
+    Ok(wanted.map(|flow| format!("{}\n", datapaths::line(control, flow, options))).collect())
+}
+
+/// What the datapath can do, in the words of `dpif/show-dp-features`. What is not there yet says so.
+const FEATURES: &[(&str, &str)] = &[
+    ("Masked set action", "Yes"),
+    ("Tunnel push pop", "No"),
+    ("Ufid", "Yes"),
+    ("Truncate action", "Yes"),
+    ("Clone action", "Yes"),
+    ("Sample nesting", "0"),
+    ("Conntrack eventmask", "No"),
+    ("Conntrack clear", "No"),
+    ("Max dp_hash algorithm", "0"),
+    ("Check pkt length action", "No"),
+    ("Conntrack timeout policy", "No"),
+    ("Explicit Drop action", "Yes"),
+    ("Optimized Balance TCP mode", "No"),
+    ("Conntrack all-zero IP SNAT", "No"),
+    ("MPLS Label add", "No"),
+    ("Max VLAN headers", "2"),
+    ("Max MPLS depth", "3"),
+    ("Recirc", "Yes"),
+    ("CT state", "No"),
+    ("CT zone", "No"),
+    ("CT mark", "No"),
+    ("CT label", "No"),
+    ("CT state NAT", "No"),
+    ("CT orig tuple", "No"),
+    ("CT orig tuple for IPv6", "No"),
+    ("IPv6 ND Extension", "No"),
+];
+
+fn features(control: &Control, name: &str) -> Answer {
+    control.switch.bridge(name).ok_or("no such bridge")?;
+    Ok(FEATURES.iter().map(|(feature, value)| format!("{feature}: {value}\n")).collect())
+}
+
+fn drops(control: &Control, port: Option<&str>) -> Answer {
+    if let Some(name) = port && control.datapath.port_by_name(name).is_none() {
+        return Err(format!("no such port: {name}"));
+    }
+    let mut out = format!("{:<16} {:<28} {:>12}\n", "port", "reason", "packets");
+    for line in control.datapath.drops(port) {
+        let _ = writeln!(out, "{:<16} {:<28} {:>12}", line.port, line.reason.name(), line.packets);
+    }
+    Ok(out)
+}
+
+fn sweep(control: &Control) -> Answer {
+    control.datapath.sweep_flows();
+    Ok(String::new())
+}
+
+fn purge(control: &Control) -> Answer {
+    control.datapath.purge_flows();
+    Ok(String::new())
+}
+
+fn upcalls(control: &Control) -> String {
+    let (current, limit) = (control.datapath.flow_count(), control.datapath.config().flow_limit);
+    let mut out = String::new();
+    for name in datapaths::in_use(control) {
+        let _ = writeln!(
+            out,
+            "{}:\n  flows         : (current {current}) (avg {current}) (max {current}) (limit {limit})\n  \
+             dump duration : 0ms\n  ufid enabled : true\n",
+            name.text()
+        );
+    }
+    out
+}
+
+fn set_limit(control: &Control, text: &str) -> Answer {
+    let limit = text.parse::<usize>().map_err(|_| format!("{text}: not a number of flows"))?;
+    let config = datapath::Config { flow_limit: limit, ..(*control.datapath.config()).clone() };
+    control.datapath.set_config(config).map_err(|error| error.to_string())?;
+    Ok(format!("set flow_limit to {limit}\n"))
+}
