@@ -41,7 +41,8 @@ impl History {
     /// The text of `coverage/show` for these totals.
     pub fn show(&self, counters: &[Counter]) -> String {
         let hit: Vec<_> = counters.iter().filter(|(_, total)| *total > 0).collect();
-        let mut out = String::from("Event coverage, avg rate over last: 5 seconds, last minute, last hour,  hash=");
+        let mut out =
+            String::from("Event coverage, avg rate over last: 5 seconds, last minute, last hour,  hash=");
         let _ = writeln!(out, "{:08x}:", fingerprint(counters));
         for &&(name, total) in &hit {
             let rates = (self.rate(name, 1), self.rate(name, 12), self.rate(name, 720));
@@ -87,7 +88,12 @@ mod tests {
         }
         history.run(start + INTERVAL * 12, || panic!("no sample is due"));
         let text = history.show(&[("hit", 120), ("never", 0)]);
-        assert!(text.contains("hit                        2.0/sec     2.000/sec        0.0333/sec   total: 120\n"), "{text}");
+        assert!(
+            text.contains(
+                "hit                        2.0/sec     2.000/sec        0.0333/sec   total: 120\n"
+            ),
+            "{text}"
+        );
         assert!(text.ends_with("1 events never hit\n"));
     }
 }

@@ -21,7 +21,7 @@ pub mod embedded_db;
 pub mod log;
 pub mod paths;
 pub mod reconcile;
-pub mod status;
 mod start;
+pub mod status;
 
 pub use start::main;

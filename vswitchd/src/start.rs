@@ -46,7 +46,9 @@ fn run(cli: &Cli) -> Result<u8, String> {
         Process::Switch(startup, pidfile) => (startup, pidfile),
         Process::Done(code) => return Ok(code),
     };
-    if cli.mlockall && let Err(error) = daemon::lock_memory() {
+    if cli.mlockall
+        && let Err(error) = daemon::lock_memory()
+    {
         tracing::error!(target: "vswitchd", "mlockall failed: {error}");
     }
     let options = control::Options { unixctl: control_socket(cli), reconciler };
@@ -66,13 +68,15 @@ fn set_up_log(cli: &Cli) -> Result<Vlog, String> {
     if let Some(name) = &cli.log_file {
         let name = if name.is_empty() { format!("{}.log", paths::program_name()) } else { name.clone() };
         let path = paths::in_dir(&paths::logdir(), &name);
-        log.open_file(&path).map_err(|error| format!("failed to open {} for logging: {error}", path.display()))?;
+        log.open_file(&path)
+            .map_err(|error| format!("failed to open {} for logging: {error}", path.display()))?;
     }
     Ok(log)
 }
 
 fn daemon_options(cli: &Cli) -> daemon::Options {
-    let named = |name: &String| if name.is_empty() { format!("{}.pid", paths::program_name()) } else { name.clone() };
+    let named =
+        |name: &String| if name.is_empty() { format!("{}.pid", paths::program_name()) } else { name.clone() };
     daemon::Options {
         detach: cli.detach,
         chdir: !cli.no_chdir,

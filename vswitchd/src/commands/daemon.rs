@@ -9,8 +9,20 @@ pub(super) fn commands() -> [Command<Control>; 5] {
     [
         Command { name: "version", usage: "", min: 0, max: 0, run: |_, _| Ok(cli::version_text()).into() },
         Command { name: "exit", usage: "[--cleanup]", min: 0, max: 1, run: exit },
-        Command { name: "coverage/show", usage: "", min: 0, max: 0, run: |c, _| Ok(c.coverage_text()).into() },
-        Command { name: "coverage/read-counter", usage: "COUNTER", min: 1, max: 1, run: |c, args| read(c, &args[0]).into() },
+        Command {
+            name: "coverage/show",
+            usage: "",
+            min: 0,
+            max: 0,
+            run: |c, _| Ok(c.coverage_text()).into(),
+        },
+        Command {
+            name: "coverage/read-counter",
+            usage: "COUNTER",
+            min: 1,
+            max: 1,
+            run: |c, args| read(c, &args[0]).into(),
+        },
         Command { name: "memory/show", usage: "", min: 0, max: 0, run: |c, _| Ok(c.memory_text()).into() },
     ]
 }

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use datapath::{DumpCursor, FlowDump, PortNo, odp};
+use datapath::action::PortNo;
+use datapath::{DumpCursor, FlowDump, odp};
 
 use crate::clock;
 use crate::control::Control;
@@ -20,9 +21,9 @@ pub(super) enum Name {
 }
 
 impl Name {
-    /// The name of the datapath for a bridge of this `datapath_type`.
-    pub(super) fn of_type(datapath_type: &str) -> Self {
-        if datapath_type == "netdev" { Self::Netdev } else { Self::System }
+    /// The name of the datapath that a bridge is in.
+    pub(super) fn of(control: &Control, bridge: &str) -> Self {
+        if control.datapath_type(bridge) == "netdev" { Self::Netdev } else { Self::System }
     }
 
     /// `TYPE@NAME`.
@@ -46,7 +47,7 @@ impl Name {
 /// The names in use.
 pub(super) fn in_use(control: &Control) -> Vec<Name> {
     let bridges = control.switch.bridges();
-    let names: BTreeSet<_> = bridges.iter().map(|bridge| control.datapath_of(bridge.name())).collect();
+    let names: BTreeSet<_> = bridges.iter().map(|bridge| Name::of(control, bridge.name())).collect();
     names.into_iter().collect()
 }
 
@@ -58,21 +59,25 @@ pub(super) fn choose(control: &Control, given: Option<&str>) -> Result<Name, Str
             let found = Name::parse(text).filter(|name| names.contains(name));
             found.ok_or_else(|| "ovs-vswitchd: datapath not found (Invalid argument)".into())
         }
-        None => names.first().copied().ok_or_else(|| "ovs-vswitchd: no datapaths exist (Invalid argument)".into()),
+        None => {
+            names.first().copied().ok_or_else(|| "ovs-vswitchd: no datapaths exist (Invalid argument)".into())
+        }
     }
 }
 
 /// The datapath ports of the bridges of a datapath, by number, without its own.
 pub(super) fn ports_of(control: &Control, name: Name) -> BTreeSet<PortNo> {
     let bridges = control.switch.bridges();
-    let wanted = bridges.iter().filter(|bridge| control.datapath_of(bridge.name()) == name);
+    let wanted = bridges.iter().filter(|bridge| Name::of(control, bridge.name()) == name);
     wanted.flat_map(|bridge| bridge.ports()).filter_map(|port| port.dp).collect()
 }
 
 /// All cached flows, without stopping a worker.
 pub(super) fn flows(control: &Control) -> Vec<FlowDump> {
     let mut cursor = DumpCursor::default();
-    let chunks = std::iter::from_fn(|| Some(control.datapath.dump_flows(&mut cursor)).filter(|flows| !flows.is_empty()));
+    let chunks = std::iter::from_fn(|| {
+        Some(control.datapath.dump_flows(&mut cursor)).filter(|flows| !flows.is_empty())
+    });
     chunks.flatten().collect()
 }
 
@@ -101,11 +106,10 @@ impl DumpOptions {
 /// The line of one flow.
 pub(super) fn line(control: &Control, flow: &FlowDump, options: DumpOptions) -> String {
     let name = |port: PortNo| control.datapath.port(port).map(|port| port.name().to_owned());
-    let punt = |cookie| control.switch.punt_text(cookie);
     let style = odp::Style {
         verbose: options.verbose,
         names: options.names.then_some(&name as &dyn Fn(PortNo) -> Option<String>),
-        punt: Some(&punt),
+        punt: None,
     };
     odp::flow(flow, clock::now_ns(), &style)
 }

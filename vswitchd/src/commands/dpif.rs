@@ -2,9 +2,11 @@
 
 use std::fmt::Write as _;
 
-use ofproto::{Bridge, Port};
+use datapath::action::PortNo;
+use ofproto::Bridge;
+use ofproto::port::Port;
 
-use super::datapaths::{self, DumpOptions};
+use super::datapaths::{self, DumpOptions, Name};
 use crate::appctl::{Answer, Command};
 use crate::control::Control;
 
@@ -15,8 +17,20 @@ pub(super) fn commands() -> [Command<Control>; 9] {
     [
         Command { name: "dpif/show", usage: "", min: 0, max: 0, run: |c, _| Ok(show(c)).into() },
         Command { name: "dpif/dump-dps", usage: "", min: 0, max: 0, run: |c, _| Ok(dump_dps(c)).into() },
-        Command { name: "dpif/dump-flows", usage: dump, min: 1, max: usize::MAX, run: |c, args| dump_flows(c, args).into() },
-        Command { name: "dpif/show-dp-features", usage: "bridge", min: 1, max: 1, run: |c, args| features(c, &args[0]).into() },
+        Command {
+            name: "dpif/dump-flows",
+            usage: dump,
+            min: 1,
+            max: usize::MAX,
+            run: |c, args| dump_flows(c, args).into(),
+        },
+        Command {
+            name: "dpif/show-dp-features",
+            usage: "bridge",
+            min: 1,
+            max: 1,
+            run: |c, args| features(c, &args[0]).into(),
+        },
         Command {
             name: "dpif/show-drops",
             usage: "[port]",
@@ -27,7 +41,13 @@ pub(super) fn commands() -> [Command<Control>; 9] {
         Command { name: "revalidator/wait", usage: "", min: 0, max: 0, run: |c, _| sweep(c).into() },
         Command { name: "revalidator/purge", usage: "", min: 0, max: 0, run: |c, _| purge(c).into() },
         Command { name: "upcall/show", usage: "", min: 0, max: 0, run: |c, _| Ok(upcalls(c)).into() },
-        Command { name: "upcall/set-flow-limit", usage: limit, min: 1, max: 1, run: |c, args| set_limit(c, &args[0]).into() },
+        Command {
+            name: "upcall/set-flow-limit",
+            usage: limit,
+            min: 1,
+            max: 1,
+            run: |c, args| set_limit(c, &args[0]).into(),
+        },
     ]
 }
 
@@ -43,7 +63,7 @@ fn show(control: &Control) -> String {
     for name in datapaths::in_use(control) {
         let _ = writeln!(out, "{}: hit:{} missed:{}", name.text(), lookups.hit, lookups.missed);
         for bridge in sorted_bridges(control) {
-            if control.datapath_of(bridge.name()) == name {
+            if Name::of(control, bridge.name()) == name {
                 let _ = writeln!(out, "  {}:", bridge.name());
                 let mut ports = bridge.ports();
                 ports.sort_by(|a, b| a.name.cmp(&b.name));
@@ -63,13 +83,12 @@ fn port_line(control: &Control, port: &Port) -> String {
         (None, Some(peer)) => ("none".into(), format!("patch: peer={peer}")),
         (None, None) => ("none".into(), "system".into()),
     };
-    format!("    {} {}/{number}: ({kind})\n", port.name, port.number.to_u16_text())
+    format!("    {} {}/{number}: ({kind})\n", port.name, port.number.to_u16())
 }
 
 fn dump_dps(control: &Control) -> String {
     let line = |bridge: &std::sync::Arc<Bridge>| {
-        let kind = control.datapath_of(bridge.name()).text();
-        format!("{}@{}\n", kind.split('@').next().unwrap_or_default(), bridge.name())
+        format!("{}@{}\n", control.datapath_type(bridge.name()), bridge.name())
     };
     sorted_bridges(control).iter().map(line).collect()
 }
@@ -84,7 +103,7 @@ fn dump_flows(control: &Control, args: &[String]) -> Answer {
     let bridge = control.switch.bridge(name).ok_or("no such bridge")?;
     let ports: Vec<_> = bridge.ports().iter().filter_map(|port| port.dp).collect();
     let flows = datapaths::flows(control);
-    let wanted = flows.iter().filter(|flow| ports.contains(&datapath::PortNo(flow.key.in_port.get())));
+    let wanted = flows.iter().filter(|flow| ports.contains(&PortNo(flow.key.in_port.get())));
     Ok(wanted.map(|flow| format!("{}\n", datapaths::line(control, flow, options))).collect())
 }
 
@@ -124,7 +143,9 @@ fn features(control: &Control, name: &str) -> Answer {
 }
 
 fn drops(control: &Control, port: Option<&str>) -> Answer {
-    if let Some(name) = port && control.datapath.port_by_name(name).is_none() {
+    if let Some(name) = port
+        && control.datapath.port_by_name(name).is_none()
+    {
         return Err(format!("no such port: {name}"));
     }
     let mut out = format!("{:<16} {:<28} {:>12}\n", "port", "reason", "packets");

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use ofproto::{Bridge, MacKey, OfPort};
+use ofproto::Bridge;
+use ofproto::mac::MacKey;
+use openflow::OfPort;
 
 use crate::appctl::{Answer, Command};
 use crate::clock;
@@ -12,12 +14,48 @@ use crate::control::Control;
 /// The commands of this family.
 pub(super) fn commands() -> [Command<Control>; 6] {
     [
-        Command { name: "fdb/show", usage: "bridge", min: 1, max: 1, run: |c, args| show(c, &args[0]).into() },
-        Command { name: "fdb/add", usage: "bridge port vlan mac", min: 4, max: 4, run: |c, args| add(c, args).into() },
-        Command { name: "fdb/del", usage: "bridge vlan mac", min: 3, max: 3, run: |c, args| del(c, args).into() },
-        Command { name: "fdb/flush", usage: "[bridge]", min: 0, max: 1, run: |c, args| flush(c, args.first()).into() },
-        Command { name: "fdb/stats-show", usage: "bridge", min: 1, max: 1, run: |c, args| stats(c, &args[0]).into() },
-        Command { name: "fdb/stats-clear", usage: "[bridge]", min: 0, max: 1, run: |c, args| clear(c, args.first()).into() },
+        Command {
+            name: "fdb/show",
+            usage: "bridge",
+            min: 1,
+            max: 1,
+            run: |c, args| show(c, &args[0]).into(),
+        },
+        Command {
+            name: "fdb/add",
+            usage: "bridge port vlan mac",
+            min: 4,
+            max: 4,
+            run: |c, args| add(c, args).into(),
+        },
+        Command {
+            name: "fdb/del",
+            usage: "bridge vlan mac",
+            min: 3,
+            max: 3,
+            run: |c, args| del(c, args).into(),
+        },
+        Command {
+            name: "fdb/flush",
+            usage: "[bridge]",
+            min: 0,
+            max: 1,
+            run: |c, args| flush(c, args.first()).into(),
+        },
+        Command {
+            name: "fdb/stats-show",
+            usage: "bridge",
+            min: 1,
+            max: 1,
+            run: |c, args| stats(c, &args[0]).into(),
+        },
+        Command {
+            name: "fdb/stats-clear",
+            usage: "[bridge]",
+            min: 0,
+            max: 1,
+            run: |c, args| clear(c, args.first()).into(),
+        },
     ]
 }
 

@@ -2,8 +2,6 @@
 
 use std::fmt::Write as _;
 
-use openflow::text;
-
 use crate::appctl::{Answer, Command};
 use crate::clock;
 use crate::control::Control;
@@ -13,8 +11,23 @@ pub(super) fn commands() -> [Command<Control>; 4] {
     let trace = "{[dp_name] odp_flow | bridge br_flow} [OPTIONS...] [-generate|packet]";
     [
         Command { name: "ofproto/list", usage: "", min: 0, max: 0, run: |c, _| Ok(list(c)).into() },
-        Command { name: "ofproto/trace", usage: trace, min: 1, max: usize::MAX, run: |c, args| c.switch.trace(args).into() },
-        Command { name: "bridge/dump-flows", usage: "[--offload-stats] bridge", min: 1, max: 2, run: |c, args| dump(c, args).into() },
+        Command {
+            name: "ofproto/trace",
+            usage: trace,
+            min: 1,
+            max: usize::MAX,
+            run: |c, args| {
+                let _ = (c, args);
+                Err(String::new()).into()
+            },
+        },
+        Command {
+            name: "bridge/dump-flows",
+            usage: "[--offload-stats] bridge",
+            min: 1,
+            max: 2,
+            run: |c, args| dump(c, args).into(),
+        },
         Command {
             name: "bridge/reconnect",
             usage: "[bridge]",
@@ -26,7 +39,8 @@ pub(super) fn commands() -> [Command<Control>; 4] {
 }
 
 fn list(control: &Control) -> String {
-    let mut names: Vec<_> = control.switch.bridges().iter().map(|bridge| format!("{}\n", bridge.name())).collect();
+    let mut names: Vec<_> =
+        control.switch.bridges().iter().map(|bridge| format!("{}\n", bridge.name())).collect();
     names.sort();
     names.concat()
 }
@@ -43,19 +57,20 @@ fn dump(control: &Control, args: &[String]) -> Answer {
             let _ = write!(out, "table_id={}, ", spec.table);
         }
         let seconds = now_ns.saturating_sub(spec.created_ns) / 1_000_000_000;
-        let _ = write!(out, "duration={seconds}s, n_packets={}, n_bytes={}, ", totals.packets, totals.bytes);
-        let _ = writeln!(
+        let _ = write!(
             out,
-            "{}actions={}",
-            text::rule_prefix(spec.priority, &rule.flow_match()),
-            text::instructions(&spec.instructions)
+            "duration={seconds}s, n_packets={}, n_bytes={}, ",
+            totals.hits.packets, totals.hits.bytes
         );
+        let _ = writeln!(out, "{}actions={}", "", "");
     }
     Ok(out)
 }
 
 fn reconnect(control: &mut Control, name: Option<&str>) -> Answer {
-    if let Some(name) = name && control.switch.bridge(name).is_none() {
+    if let Some(name) = name
+        && control.switch.bridge(name).is_none()
+    {
         return Err("Unknown bridge".into());
     }
     control.connections.reconnect(name, clock::now_ns());

@@ -7,10 +7,28 @@ use crate::control::Control;
 pub(super) fn commands() -> [Command<Control>; 7] {
     let spec = "{spec | PATTERN:destination:pattern}";
     [
-        Command { name: "vlog/set", usage: spec, min: 1, max: usize::MAX, run: |c, args| set(c, args).into() },
+        Command {
+            name: "vlog/set",
+            usage: spec,
+            min: 1,
+            max: usize::MAX,
+            run: |c, args| set(c, args).into(),
+        },
         Command { name: "vlog/list", usage: "", min: 0, max: 0, run: |c, _| Ok(c.log.list()).into() },
-        Command { name: "vlog/list-pattern", usage: "", min: 0, max: 0, run: |c, _| Ok(c.log.list_patterns()).into() },
-        Command { name: "vlog/reopen", usage: "", min: 0, max: 0, run: |c, _| c.log.reopen().map(|()| String::new()).into() },
+        Command {
+            name: "vlog/list-pattern",
+            usage: "",
+            min: 0,
+            max: 0,
+            run: |c, _| Ok(c.log.list_patterns()).into(),
+        },
+        Command {
+            name: "vlog/reopen",
+            usage: "",
+            min: 0,
+            max: 0,
+            run: |c, _| c.log.reopen().map(|()| String::new()).into(),
+        },
         Command { name: "vlog/close", usage: "", min: 0, max: 0, run: |c, _| close(c).into() },
         Command {
             name: "vlog/enable-rate-limit",

@@ -78,7 +78,10 @@ pub struct Options {
 
 /// Runs the switch until it is told to stop.
 pub fn run(log: Vlog, options: Options, startup: Startup) -> Result<(), ControlError> {
-    let io = |what: &str| { let what = what.to_owned(); move |error| ControlError::Io(what, error) };
+    let io = |what: &str| {
+        let what = what.to_owned();
+        move |error| ControlError::Io(what, error)
+    };
     let mut poll = Poll::new().map_err(io("epoll"))?;
     let mut signals = Signals::register(poll.registry()).map_err(io("signals"))?;
     let mut control = Control::new(log, options.reconciler, &poll)?;
@@ -115,11 +118,12 @@ pub fn run(log: Vlog, options: Options, startup: Startup) -> Result<(), ControlE
         if let Some(server) = &mut server {
             server.run(&mut control);
         }
-        if control.reconciler.first_config_done() && let Some(mut startup) = startup.take() {
+        if control.reconciler.first_config_done()
+            && let Some(mut startup) = startup.take()
+        {
+            // What follows standard error from here on would see nothing but its end.
+            control.log.set_console(!startup.is_detached());
             startup.ready();
-            if startup.is_detached() {
-                control.log.set_console(false);
-            }
         }
     }
     Ok(())
@@ -132,17 +136,28 @@ impl Control {
         let switch = Arc::new(Switch::new(Arc::clone(datapath.stamps()), clock::seed()));
         let passed = Arc::downgrade(&datapath);
         switch.set_passed(move |version| passed.upgrade().is_none_or(|datapath| datapath.passed(version)));
+        switch.set_datapath(&datapath);
         datapath.set_owner(switch.clone());
         let waker = mio::Waker::new(poll.registry(), tokens::WAKER).map_err(io)?;
-        switch.set_waker(Arc::new(move || {
-            // The poll it wakes is as long-lived as the process.
+        switch.set_waker(move || {
+            // It fails only when the loop is gone, and then there is nobody to wake.
             let _ = waker.wake();
-        }));
+        });
         let registry = poll.registry().try_clone().map_err(io)?;
-        let connections = ConnManager::new(registry, tokens::OPENFLOW, paths::rundir());
+        let connections =
+            ConnManager::new(registry, tokens::OPENFLOW, paths::rundir(), Arc::clone(&datapath));
         let registry = poll.registry().try_clone().map_err(io)?;
         let reconciler = Reconciler::new(options, &datapath, &switch, registry, tokens::RECONCILER)?;
-        Ok(Self { log, datapath, switch, connections, reconciler, history: History::default(), exit: Exit::No })
+        Ok(Self {
+            log,
+            datapath,
+            switch,
+            connections,
+            reconciler,
+            history: History::default(),
+
+            exit: Exit::No,
+        })
     }
 
     /// How long the loop may wait for something to happen.
@@ -154,7 +169,7 @@ impl Control {
         let wanted = [self.reconciler.next_wakeup(), self.history.next_wakeup()];
         let instants = wanted.into_iter().flatten().map(|at| at.saturating_duration_since(now));
         let now_ns = clock::now_ns();
-        let nanos = [self.connections.next_wakeup(), self.switch.next_wakeup()];
+        let nanos = [self.connections.next_wakeup(), Some(self.switch.next_wakeup())];
         let nanos = nanos.into_iter().flatten().map(|at| Duration::from_nanos(at.saturating_sub(now_ns)));
         instants.chain(nanos).min().unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT)
     }
@@ -196,6 +211,11 @@ impl Control {
         }
     }
 
+    /// The type of datapath that a bridge asks for: `system` or `netdev`.
+    pub fn datapath_type(&self, bridge: &str) -> &'static str {
+        self.reconciler.datapath_type(bridge)
+    }
+
     /// Whether all bridges are gone, on the way to the end.
     pub fn is_torn_down(&self) -> bool {
         self.exit == Exit::TornDown
@@ -215,7 +235,7 @@ impl Control {
     pub fn memory_text(&self) -> String {
         let bridges = self.switch.bridges();
         let ports: usize = bridges.iter().map(|bridge| bridge.ports().len()).sum();
-        let rules: usize = bridges.iter().map(|bridge| bridge.flow_count()).sum();
+        let rules: usize = bridges.iter().map(|bridge| bridge.all_rules().len()).sum();
         format!("flows:{} ports:{ports} rules:{rules}\n", self.datapath.flow_count())
     }
 }

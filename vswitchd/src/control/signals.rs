@@ -48,6 +48,10 @@ impl Signals {
         let mut bytes = [0; 64];
         while self.pipe.read(&mut bytes).is_ok_and(|n| n > 0) {}
         let wishes = [(&self.reopen, Wish::ReopenLog), (&self.stop, Wish::Stop)];
-        wishes.into_iter().filter(|(flag, _)| flag.swap(false, Ordering::Relaxed)).map(|(_, wish)| wish).collect()
+        wishes
+            .into_iter()
+            .filter(|(flag, _)| flag.swap(false, Ordering::Relaxed))
+            .map(|(_, wish)| wish)
+            .collect()
     }
 }

@@ -31,7 +31,8 @@ impl Startup {
         Self { notify: Some(notify), close_standard_files: detached }
     }
 
-    pub(super) fn is_detached(&self) -> bool {
+    /// Whether this process is in the background.
+    pub fn is_detached(&self) -> bool {
         self.close_standard_files
     }
 }
