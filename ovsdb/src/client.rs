@@ -154,10 +154,10 @@ impl Client {
     }
 
     fn disconnect(&mut self, registry: &Registry, now: Instant, cause: Option<&io::Error>) {
-        if let Some(mut stream) = self.stream.take() {
-            if let Err(error) = stream.deregister(registry) {
-                tracing::debug!(target: "reconnect", "deregister: {error}");
-            }
+        if let Some(mut stream) = self.stream.take()
+            && let Err(error) = stream.deregister(registry)
+        {
+            tracing::debug!(target: "reconnect", "deregister: {error}");
         }
         self.up = false;
         self.ready = false;

@@ -36,6 +36,7 @@ impl Actual {
         for name in unwanted {
             self.remove_bridge(&name, true, world);
         }
+        self.remember_refused(desired);
         for (name, live) in &mut self.bridges {
             live.close_unwanted(&desired.bridges[name], world);
         }
@@ -51,6 +52,15 @@ impl Actual {
             }
             if let Some(live) = self.bridges.get_mut(name) {
                 live.apply(spec, &mut self.hints, world);
+            }
+        }
+    }
+
+    /// Notes the numbers of interfaces that are refused from now on, so that they get them back once they are not.
+    fn remember_refused(&mut self, desired: &Desired) {
+        for live in self.bridges.values().flat_map(|bridge| bridge.interfaces.values()) {
+            if desired.refused.contains_key(&live.spec.uuid) {
+                self.hints.insert(live.spec.uuid, live.number());
             }
         }
     }
@@ -91,9 +101,7 @@ impl Actual {
             }
             _ => {
                 let (uuid, kind) = (live.spec.uuid, live.spec.kind.clone());
-                if let Ok(ofport) = u16::try_from(live.ofport.0) {
-                    self.hints.insert(uuid, ofport);
-                }
+                self.hints.insert(uuid, live.number());
                 bridge.close(&change.name, false, world);
                 if kind == InterfaceKind::System && change.what == What::Gone {
                     let error = format!("could not open network device {} (No such device)", change.name);
@@ -127,10 +135,10 @@ impl Actual {
             vlan_limit: global.vlan_limit,
             ..(*world.datapath.config()).clone()
         };
-        if *world.datapath.config() != config {
-            if let Err(error) = world.datapath.set_config(config) {
-                tracing::error!(target: "dpif_netdev", "settings of the datapath could not be changed: {error}");
-            }
+        if *world.datapath.config() != config
+            && let Err(error) = world.datapath.set_config(config)
+        {
+            tracing::error!(target: "dpif_netdev", "settings of the datapath could not be changed: {error}");
         }
         world.conn.set_tls(global.tls.clone());
         self.global = Some(global.clone());

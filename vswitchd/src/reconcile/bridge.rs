@@ -65,17 +65,17 @@ impl LiveBridge {
     }
 
     fn diff(&self, wanted: &BridgeSpec) -> InterfaceDiff {
-        let present = self.interfaces.iter().map(|(name, live)| {
-            let ofport = u16::try_from(live.ofport.0).unwrap_or(u16::MAX);
-            (name.as_str(), Present { spec: &live.spec, ofport })
-        });
+        let present = self
+            .interfaces
+            .iter()
+            .map(|(name, live)| (name.as_str(), Present { spec: &live.spec, ofport: live.number() }));
         InterfaceDiff::between(&present.collect(), &wanted.interfaces)
     }
 
     /// Closes one interface.
     pub(super) fn close(&mut self, name: &str, delete: bool, world: &mut World<'_>) {
         let Some(live) = self.interfaces.remove(name) else { return };
-        tracing::info!(target: "bridge", "bridge {}: deleted interface {name} on port {}", self.spec.name, live.ofport.0);
+        tracing::info!(target: "bridge", "bridge {}: deleted interface {name} on port {}", self.spec.name, live.number());
         live.close(&self.handle, delete, world);
     }
 
@@ -110,7 +110,7 @@ impl LiveBridge {
         match LiveInterface::open(&self.handle, spec, request, world) {
             Ok(live) => {
                 let bridge = &self.spec.name;
-                tracing::info!(target: "bridge", "bridge {bridge}: added interface {name} on port {}", live.ofport.0);
+                tracing::info!(target: "bridge", "bridge {bridge}: added interface {name} on port {}", live.number());
                 if live.spec.kind == InterfaceKind::Local && self.own_mac.is_none() {
                     self.own_mac = Some(live.status.mac);
                 }

@@ -43,6 +43,7 @@ impl LiveInterface {
                 let port =
                     world.datapath.add_port(port_spec(spec, kind)).map_err(|error| error.open_text())?;
                 let attachment = Attachment::Datapath(port.number);
+                world.hear();
                 (Some(port), attachment)
             }
         };
@@ -71,6 +72,11 @@ impl LiveInterface {
         }
         live.refresh(bridge, world);
         Ok(live)
+    }
+
+    /// Its OpenFlow port number as the database has it: 65534 for the local port.
+    pub(super) fn number(&self) -> u16 {
+        self.ofport.to_u16()
     }
 
     /// Takes the interface out of the bridge and closes it. A device of ours goes with it when `delete` is set, else it
@@ -119,10 +125,10 @@ impl LiveInterface {
 
     /// Changes what can be changed while it is open.
     pub(super) fn update(&mut self, bridge: &Bridge, spec: &InterfaceSpec) {
-        if self.spec.kind != spec.kind {
-            if let InterfaceKind::Patch { peer } = &spec.kind {
-                bridge.reattach(self.ofport, &Attachment::Patch(peer.clone()));
-            }
+        if self.spec.kind != spec.kind
+            && let InterfaceKind::Patch { peer } = &spec.kind
+        {
+            bridge.reattach(self.ofport, &Attachment::Patch(peer.clone()));
         }
         self.spec = spec.clone();
     }

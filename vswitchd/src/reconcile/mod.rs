@@ -36,7 +36,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use datapath::Datapath;
-use datapath::netdev::{Links, Netdevs};
+use datapath::netdev::{Change, Links, Netdevs};
 use datapath::port::{silence, tap};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
@@ -107,6 +107,8 @@ pub struct Reconciler {
     datapath: Arc<Datapath>,
     switch: Arc<Switch>,
     netdevs: Netdevs,
+    /// What was heard of devices and not looked into yet.
+    news: Vec<Change>,
     database_token: Token,
     devices_token: Token,
     devices_ready: bool,
@@ -150,6 +152,7 @@ impl Reconciler {
             datapath: Arc::clone(datapath),
             switch: Arc::clone(switch),
             netdevs,
+            news: Vec::new(),
             database_token,
             devices_token,
             devices_ready: true,
@@ -224,6 +227,7 @@ impl Reconciler {
             switch: &self.switch,
             conn,
             netdevs: &mut self.netdevs,
+            news: &mut self.news,
             now_ns: datapath::clock::monotonic_ns(),
         };
         (&mut self.actual, world)
@@ -235,20 +239,19 @@ impl Reconciler {
             return false;
         }
         self.devices_ready = false;
-        let changes = match self.netdevs.poll() {
-            Ok(changes) => changes,
-            Err(error) => {
-                tracing::warn!(target: "netdev_linux", "devices cannot be followed: {error}");
-                return false;
-            }
-        };
+        let (actual, mut world) = self.parts(conn);
+        world.hear();
+        let changes = std::mem::take(world.news);
+        let mut again = false;
+        for change in &changes {
+            again |= actual.device_changed(change, &mut world);
+        }
         if !changes.is_empty() {
             // There may be more: the descriptor tells of it only once.
             self.devices_ready = true;
             self.writer.status_changed();
         }
-        let (actual, mut world) = self.parts(conn);
-        changes.iter().fold(false, |again, change| actual.device_changed(change, &mut world) || again)
+        again
     }
 
     fn reconcile(&mut self, device_news: bool, now: Instant, conn: &mut ConnManager) {

@@ -201,7 +201,7 @@ impl Scene<'_> {
     }
 
     fn interface_cells(&self, bridge: &LiveBridge, live: &LiveInterface) -> Vec<status::Cell> {
-        let mut cells = status::interface(live.ofport.0, &live.status);
+        let mut cells = status::interface(live.number(), &live.status);
         let error = match &live.spec.kind {
             InterfaceKind::Patch { peer } if !self.has_patch(peer) => {
                 Some(status::patch_error(peer, bridge.spec.datapath_type.name()))

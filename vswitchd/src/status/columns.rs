@@ -61,7 +61,7 @@ pub fn bridge(datapath_id: Option<u64>) -> Vec<Cell> {
 }
 
 /// `Interface` of one that is open.
-pub fn interface(ofport: u32, status: &DeviceStatus) -> Vec<Cell> {
+pub fn interface(ofport: u16, status: &DeviceStatus) -> Vec<Cell> {
     let up = |up: bool| one(text(if up { "up" } else { "down" }));
     let duplex = status.full_duplex.map(|full| text(if full { "full" } else { "half" }));
     vec![
