@@ -104,7 +104,7 @@ impl Reconnect {
         let was_up = matches!(self.state, State::Active | State::Probing { .. });
         match cause {
             Some(cause) if was_up => {
-                warn!(target: "reconnect", "{name}: connection dropped ({})", reason(cause))
+                warn!(target: "reconnect", "{name}: connection dropped ({})", reason(cause));
             }
             None if was_up => self.say(format_args!("connection closed by peer")),
             Some(cause) => self.say(format_args!("connection attempt failed ({})", reason(cause))),

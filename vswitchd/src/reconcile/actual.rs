@@ -46,7 +46,7 @@ impl Actual {
                 match world.switch.add_bridge(name, BridgeConfig::default()) {
                     Ok(handle) => drop(self.bridges.insert(name.clone(), LiveBridge::new(spec, handle))),
                     Err(error) => {
-                        tracing::error!(target: "bridge", "failed to create bridge {name}: {error}")
+                        tracing::error!(target: "bridge", "failed to create bridge {name}: {error}");
                     }
                 }
             }

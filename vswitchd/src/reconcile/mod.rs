@@ -338,10 +338,10 @@ fn clear_left_overs() {
 fn clear_strays() {
     match tap::remove_strays() {
         Ok(names) => {
-            names.iter().for_each(|name| tracing::info!(target: "bridge", "removed left-over device {name}"))
+            names.iter().for_each(|name| tracing::info!(target: "bridge", "removed left-over device {name}"));
         }
         Err(error) => {
-            tracing::debug!(target: "netdev_linux", "devices of an earlier process may be left: {error}")
+            tracing::debug!(target: "netdev_linux", "devices of an earlier process may be left: {error}");
         }
     }
 }
