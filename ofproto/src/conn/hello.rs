@@ -2,6 +2,7 @@
 //! (OpenFlow 1.3.1, 6.3.1 and 7.5.1).
 
 use bytes::{BufMut, Bytes};
+use openflow::header::{HEADER_LEN, MAX_MESSAGE_LEN};
 use openflow::{Header, OfError, Version, Versions};
 
 /// `OFPT_HELLO`.
@@ -73,12 +74,12 @@ pub fn encode_incompatible(ours: Versions, theirs: Versions) -> Bytes {
     out.into()
 }
 
-/// An error message in answer to `request`, of which it carries the beginning.
+/// An error message in answer to `request`, of which it carries as much as fits.
 pub fn encode_error(version: Version, error: OfError, request: &[u8]) -> Bytes {
     let xid = Header::parse(request).map_or(0, |h| h.xid);
     let mut body = Vec::new();
     error.encode(version, &mut body);
-    body.extend_from_slice(&request[..request.len().min(openflow::error::DATA_LEN)]);
+    body.extend_from_slice(&request[..request.len().min(MAX_MESSAGE_LEN - HEADER_LEN - body.len())]);
     let mut out = Vec::with_capacity(8 + body.len());
     Header { version: version.wire(), kind: TYPE_ERROR, length: 8 + body.len() as u16, xid }.put(&mut out);
     out.extend_from_slice(&body);

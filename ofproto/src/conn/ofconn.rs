@@ -117,6 +117,11 @@ impl OfConn {
         self.send(Kind::Async, 0, message);
     }
 
+    /// Answers a request with messages, back to back.
+    pub fn reply_bytes(&mut self, bytes: Vec<u8>) {
+        messages(bytes.into()).for_each(|message| self.rconn.send(Kind::Reply, message));
+    }
+
     fn send(&mut self, kind: Kind, xid: u32, message: &Message) {
         let Some(session) = &self.session else { return };
         match message.to_bytes(&session.dialect, xid) {

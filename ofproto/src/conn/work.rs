@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use openflow::OfError;
-use openflow::message::{Aggregate, BundleControl, Message, StatsReply};
+use openflow::message::{Aggregate, BundleControl, Message, ReplyWriter, StatsReply};
 
 use super::budget::Budget;
 use super::bundle::{Bundle, Entry};
@@ -41,12 +41,12 @@ pub enum Work {
     },
     /// A dump of flows.
     Flows {
-        /// Of the request.
-        xid: u32,
         /// Whether it was asked for in Nicira's form.
         nicira: bool,
         /// What remains to be told.
         rules: VecDeque<Arc<Rule>>,
+        /// The reply so far.
+        reply: ReplyWriter,
     },
     /// The sum over many flows.
     Aggregate {
@@ -61,10 +61,10 @@ pub enum Work {
     },
     /// The features of all tables.
     TableFeatures {
-        /// Of the request.
-        xid: u32,
         /// The next table.
         next: u8,
+        /// The reply so far.
+        reply: ReplyWriter,
     },
     /// The commit of a bundle.
     Commit(Box<Commit>),
@@ -86,7 +86,11 @@ impl Work {
                 conn.reply(*xid, &Message::BarrierReply);
                 Progress::Done
             }
-            Self::Flows { xid, nicira, rules } => dump(conn, *xid, *nicira, rules, now_ns, budget),
+            Self::Flows { nicira, rules, reply } => write(conn, reply, budget, || {
+                let part = rules.drain(..rules.len().min(RULES_PER_PART));
+                let flows = part.map(|rule| flow::stats_of(&rule, now_ns)).collect();
+                (StatsReply::Flow { flows, nicira: *nicira }, !rules.is_empty())
+            }),
             Self::Aggregate { xid, nicira, rules, sum } => {
                 if !add_up(rules, sum, budget) {
                     return Progress::More;
@@ -95,50 +99,36 @@ impl Work {
                 conn.reply(*xid, &Message::StatsReply { more: false, reply });
                 Progress::Done
             }
-            Self::TableFeatures { xid, next } => table_features(conn, bridge, *xid, next, budget),
+            Self::TableFeatures { next, reply } => {
+                let Some(version) = conn.version() else { return Progress::Done };
+                write(conn, reply, budget, || {
+                    let features = table::features_of(bridge, version, *next);
+                    *next += 1;
+                    (StatsReply::TableFeatures(vec![features]), *next < TABLES)
+                })
+            }
             Self::Commit(commit) => commit.step(conn, bridge, now_ns, budget),
         }
     }
 }
 
-fn dump(
+/// Writes what `next` gives, with whether there is more to come, until the turn is over.
+fn write(
     conn: &mut OfConn,
-    xid: u32,
-    nicira: bool,
-    rules: &mut VecDeque<Arc<Rule>>,
-    now_ns: u64,
+    reply: &mut ReplyWriter,
     budget: &Budget,
+    mut next: impl FnMut() -> (StatsReply, bool),
 ) -> Progress {
     loop {
         if conn.is_congested() {
             return Progress::Waiting;
         }
-        let part = rules.drain(..rules.len().min(RULES_PER_PART));
-        let flows = part.map(|rule| flow::stats_of(&rule, now_ns)).collect();
-        let more = !rules.is_empty();
-        let reply = StatsReply::Flow { flows, nicira };
-        conn.reply(xid, &Message::StatsReply { more, reply });
+        let (part, more) = next();
+        // An entry that cannot be told in this version is left out.
+        let _ = reply.push(&part);
+        conn.reply_bytes(reply.take_full());
         if !more {
-            return Progress::Done;
-        }
-        if budget.is_spent() {
-            return Progress::More;
-        }
-    }
-}
-
-fn table_features(conn: &mut OfConn, bridge: &Bridge, xid: u32, next: &mut u8, budget: &Budget) -> Progress {
-    let Some(version) = conn.version() else { return Progress::Done };
-    loop {
-        if conn.is_congested() {
-            return Progress::Waiting;
-        }
-        let features = table::features_of(bridge, version, *next);
-        *next += 1;
-        let more = *next < TABLES;
-        let reply = StatsReply::TableFeatures(vec![features]);
-        conn.reply(xid, &Message::StatsReply { more, reply });
-        if !more {
+            conn.reply_bytes(reply.take_rest());
             return Progress::Done;
         }
         if budget.is_spent() {

@@ -162,7 +162,7 @@ impl SwitchConfig {
     pub fn decode(version: Version, body: &[u8]) -> Result<SwitchConfig, OfError> {
         let mut reader = Reader::new(body);
         let (flags, miss_send_len) = (reader.u16()?, reader.u16()?);
-        let has_ttl = matches!(version, Version::V11 | Version::V12);
+        let has_ttl = version <= Version::V12;
         if flags & !(3 | if has_ttl { INVALID_TTL_TO_CONTROLLER } else { 0 }) != 0 {
             return Err(OfError::OFPSCFC_BAD_FLAGS);
         }
@@ -178,8 +178,7 @@ impl SwitchConfig {
 
     /// Appends the body.
     pub fn encode_body(&self, version: Version, out: &mut Vec<u8>) {
-        let ttl =
-            matches!(version, Version::V11 | Version::V12) && self.invalid_ttl_to_controller == Some(true);
+        let ttl = version <= Version::V12 && self.invalid_ttl_to_controller == Some(true);
         out.put_u16(self.frag as u16 | if ttl { INVALID_TTL_TO_CONTROLLER } else { 0 });
         out.put_u16(self.miss_send_len);
     }

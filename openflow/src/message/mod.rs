@@ -34,7 +34,7 @@ pub use hello::{ErrorMsg, Hello};
 pub use kind::Kind;
 pub use meter::{MeterConfig, MeterFeatures, MeterMod, MeterStats};
 pub use monitor::{MonitorFlags, MonitorFlow, MonitorRequest, MonitorUpdate};
-pub use multipart::{StatsReply, StatsRequest};
+pub use multipart::{ReplyWriter, StatsReply, StatsRequest};
 pub use packet::{PacketIn, PacketInFormat, PacketInReason, PacketOut};
 pub use port::{PortConfig, PortDesc, PortFeatures, PortMod, PortReason, PortState, PortStatus};
 pub use port_stats::PortStats;
@@ -256,11 +256,7 @@ fn decode_extension(found: &kind::Identified<'_>, dialect: &Dialect) -> Result<M
             2 => Message::NxSetFlowFormat { nxm: true },
             _ => return Err(OfError::OFPBRC_EPERM),
         },
-        Kind::NxFlowModTableId => Message::NxFlowModTableId(match reader.u8()? {
-            0 => false,
-            1 => true,
-            _ => return Err(OfError::OFPBRC_EPERM),
-        }),
+        Kind::NxFlowModTableId => Message::NxFlowModTableId(reader.u8()? != 0),
         Kind::NxSetPacketInFormat => Message::NxSetPacketInFormat(match reader.u32()? {
             0 => PacketInFormat::Standard,
             1 => PacketInFormat::Nicira,

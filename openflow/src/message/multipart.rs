@@ -332,30 +332,54 @@ pub(super) fn encode_reply(
     xid: u32,
     out: &mut Vec<u8>,
 ) -> Result<(), OfError> {
-    let version = dialect.version;
-    let mut parts = Parts::new(reply.kind(), version, xid, out)?;
-    match reply {
-        StatsReply::Desc(desc) => parts.push(|out| desc.encode_body(out)),
-        StatsReply::Flow { flows, nicira } => {
-            parts.each(flows, |flow, out| flow.encode(version, *nicira, out))
-        }
-        StatsReply::Aggregate { sum, .. } => parts.push(|out| sum.encode_body(version, out)),
-        StatsReply::Table(tables) => parts.each(tables, |table, out| table.encode(version, out)),
-        StatsReply::Port(ports) => parts.each(ports, |port, out| port.encode(version, out)),
-        StatsReply::Queue(queues) => parts.each(queues, |queue, out| queue.encode(version, out)),
-        StatsReply::Group(groups) => parts.each(groups, |group, out| group.encode(version, out)),
-        StatsReply::GroupDesc(groups) => parts.each(groups, |group, out| group.encode(version, out)),
-        StatsReply::GroupFeatures(features) => parts.push(|out| features.encode_body(out)),
-        StatsReply::Meter(meters) => parts.each(meters, MeterStats::encode),
-        StatsReply::MeterConfig(meters) => parts.each(meters, MeterConfig::encode),
-        StatsReply::MeterFeatures(features) => parts.push(|out| features.encode_body(out)),
-        StatsReply::TableFeatures(tables) => parts.each(tables, |table, out| table.encode(version, out)),
-        StatsReply::PortDesc(ports) => parts.each(ports, |port, out| port.encode(version, out)),
-        StatsReply::TableDesc(tables) => parts.each(tables, TableDesc::encode),
-        StatsReply::QueueDesc(queues) => parts.each(queues, QueueConfig::encode_desc),
-        StatsReply::FlowMonitor(updates) => parts.each(updates, |update, out| update.encode(version, out)),
-    }?;
+    let mut parts = Parts::new(reply.kind(), dialect.version, xid, out)?;
+    parts.put(reply, dialect.version)?;
     parts.end(more)
+}
+
+/// A reply that is written in slices, so that nobody has to wait for a long one: its messages are as full as those of a reply
+/// that is written in one go.
+#[derive(Debug)]
+pub struct ReplyWriter {
+    buffer: Vec<u8>,
+    /// Where the open message begins.
+    start: usize,
+    /// Bytes of a message's headers.
+    head: usize,
+    version: Version,
+}
+
+impl ReplyWriter {
+    /// Begins with the entries of `reply`.
+    pub fn new(reply: &StatsReply, dialect: &Dialect, xid: u32) -> Result<ReplyWriter, OfError> {
+        let mut buffer = Vec::new();
+        let head = Parts::new(reply.kind(), dialect.version, xid, &mut buffer)?.head;
+        let mut writer = ReplyWriter { buffer, start: 0, head, version: dialect.version };
+        writer.push(reply)?;
+        Ok(writer)
+    }
+
+    /// Appends the entries of `reply`, which is of the same kind.
+    pub fn push(&mut self, reply: &StatsReply) -> Result<(), OfError> {
+        let mut parts = Parts { out: &mut self.buffer, start: self.start, head: self.head };
+        let done = parts.put(reply, self.version);
+        self.start = parts.start;
+        done
+    }
+
+    /// The messages that are full by now, back to back.
+    pub fn take_full(&mut self) -> Vec<u8> {
+        let open = self.buffer.split_off(self.start);
+        self.start = 0;
+        std::mem::replace(&mut self.buffer, open)
+    }
+
+    /// Ends the reply: what remains of it, its last message.
+    pub fn take_rest(&mut self) -> Vec<u8> {
+        // No entry is taken that does not fit, so the length is good.
+        let _ = super::finish(&mut self.buffer, self.start);
+        std::mem::take(&mut self.buffer)
+    }
 }
 
 /// A reply in the making: messages in a row, of which the last is open.
@@ -395,6 +419,31 @@ impl<'a> Parts<'a> {
         self.start = next;
         self.out.extend_from_slice(&added);
         Ok(())
+    }
+
+    /// Appends the entries of `reply`.
+    fn put(&mut self, reply: &StatsReply, version: Version) -> Result<(), OfError> {
+        match reply {
+            StatsReply::Desc(desc) => self.push(|out| desc.encode_body(out)),
+            StatsReply::Flow { flows, nicira } => {
+                self.each(flows, |flow, out| flow.encode(version, *nicira, out))
+            }
+            StatsReply::Aggregate { sum, .. } => self.push(|out| sum.encode_body(version, out)),
+            StatsReply::Table(tables) => self.each(tables, |table, out| table.encode(version, out)),
+            StatsReply::Port(ports) => self.each(ports, |port, out| port.encode(version, out)),
+            StatsReply::Queue(queues) => self.each(queues, |queue, out| queue.encode(version, out)),
+            StatsReply::Group(groups) => self.each(groups, |group, out| group.encode(version, out)),
+            StatsReply::GroupDesc(groups) => self.each(groups, |group, out| group.encode(version, out)),
+            StatsReply::GroupFeatures(features) => self.push(|out| features.encode_body(out)),
+            StatsReply::Meter(meters) => self.each(meters, MeterStats::encode),
+            StatsReply::MeterConfig(meters) => self.each(meters, MeterConfig::encode),
+            StatsReply::MeterFeatures(features) => self.push(|out| features.encode_body(out)),
+            StatsReply::TableFeatures(tables) => self.each(tables, |table, out| table.encode(version, out)),
+            StatsReply::PortDesc(ports) => self.each(ports, |port, out| port.encode(version, out)),
+            StatsReply::TableDesc(tables) => self.each(tables, TableDesc::encode),
+            StatsReply::QueueDesc(queues) => self.each(queues, QueueConfig::encode_desc),
+            StatsReply::FlowMonitor(updates) => self.each(updates, |update, out| update.encode(version, out)),
+        }
     }
 
     fn each<T>(&mut self, entries: &[T], encode: impl Fn(&T, &mut Vec<u8>)) -> Result<(), OfError> {

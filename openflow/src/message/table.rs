@@ -140,7 +140,7 @@ impl TableMod {
 
 fn decode_miss(config: u32) -> Result<TableMiss, OfError> {
     Ok(match config {
-        0 => TableMiss::Controller,
+        0 | 3 => TableMiss::Controller,
         1 => TableMiss::Continue,
         2 => TableMiss::Drop,
         _ => return Err(OfError::OFPTMFC_BAD_CONFIG),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use openflow::flow_stats::{FlowStats, FlowStatsRequest};
-use openflow::message::Aggregate;
+use openflow::message::{Aggregate, StatsReply};
 use openflow::{FlowMod, OfError};
 
 use super::{Outcome, Turn};
@@ -54,8 +54,8 @@ fn filter(request: &FlowStatsRequest) -> Result<Filter, OfError> {
 
 pub(super) fn dump(turn: &mut Turn<'_>, request: &FlowStatsRequest, nicira: bool) -> Result<(), OfError> {
     let rules = turn.bridge.select(&filter(request)?);
-    let xid = turn.xid;
-    turn.start(Work::Flows { xid, nicira, rules });
+    let reply = turn.begin_reply(&StatsReply::Flow { flows: Vec::new(), nicira })?;
+    turn.start(Work::Flows { nicira, rules, reply });
     Ok(())
 }
 

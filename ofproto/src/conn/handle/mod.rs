@@ -19,7 +19,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use datapath::Datapath;
 use mio::Token;
-use openflow::message::{self, Message, StatsReply, StatsRequest};
+use openflow::message::{self, Kind, Message, ReplyWriter, StatsReply, StatsRequest, kind};
 use openflow::{OfError, OfPort};
 
 use super::config::{ConnKind, DeviceStats};
@@ -69,6 +69,12 @@ impl Turn<'_> {
         self.reply(&Message::StatsReply { more: false, reply });
     }
 
+    /// Begins a reply that is written in slices.
+    fn begin_reply(&mut self, reply: &StatsReply) -> Result<ReplyWriter, OfError> {
+        let (xid, dialect) = (self.xid, self.session()?.dialect);
+        ReplyWriter::new(reply, &dialect, xid)
+    }
+
     /// The session; there is one while messages are handled.
     fn session(&mut self) -> Result<&mut Session, OfError> {
         self.conn.session.as_mut().ok_or(OfError::OFPBRC_EPERM)
@@ -97,7 +103,10 @@ impl Turn<'_> {
 /// Deals with one whole message.
 pub(super) fn handle(turn: &mut Turn<'_>, bytes: &Bytes) -> Outcome {
     let Some(session) = &turn.conn.session else { return Outcome::Done };
-    let dealt = message::decode(bytes, &session.dialect).and_then(|(xid, message)| {
+    let dealt = kind::identify(bytes)
+        .and_then(is_for_switches)
+        .and_then(|()| message::decode(bytes, &session.dialect));
+    let dealt = dealt.and_then(|(xid, message)| {
         turn.xid = xid;
         note_admission(turn.conn, &message);
         dispatch(turn, message, bytes)
@@ -108,6 +117,16 @@ pub(super) fn handle(turn: &mut Turn<'_>, bytes: &Bytes) -> Outcome {
             turn.conn.refuse(bytes, error);
             Outcome::Done
         }
+    }
+}
+
+/// What only switches send is no request, whatever is in it.
+fn is_for_switches(found: kind::Identified<'_>) -> Result<(), OfError> {
+    match found.kind {
+        Kind::PacketIn | Kind::NxPacketIn | Kind::NxPacketIn2 | Kind::FlowRemoved | Kind::NxFlowRemoved => {
+            Err(OfError::OFPBRC_BAD_TYPE)
+        }
+        _ => Ok(()),
     }
 }
 

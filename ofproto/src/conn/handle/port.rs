@@ -119,7 +119,10 @@ pub(in crate::conn) fn apply_mod(bridge: &Bridge, request: &PortMod) -> Result<P
 
 /// Queues are not told of: there are none.
 pub(super) fn queue_config(turn: &mut Turn<'_>, port: OfPort) -> Result<(), OfError> {
-    turn.bridge.port(port).ok_or(OfError::OFPQOFC_BAD_PORT)?;
+    let all = port == OfPort::NONE && turn.conn.version().is_some_and(|version| version > Version::V10);
+    if !all && (port.is_reserved() || turn.bridge.port(port).is_none()) {
+        return Err(OfError::OFPQOFC_BAD_PORT);
+    }
     turn.reply(&Message::QueueGetConfigReply(port, Vec::new()));
     Ok(())
 }

@@ -6,6 +6,7 @@ use openflow::message::{
     features::OF10_ACTIONS,
 };
 
+use super::port_order::arrange;
 use super::{Turn, port};
 use crate::conn::config::ConnKind;
 use crate::conn::session::Session;
@@ -26,7 +27,7 @@ pub(super) fn features(turn: &mut Turn<'_>) {
         auxiliary_id: 0,
         capabilities,
         actions: OF10_ACTIONS,
-        ports: turn.bridge.ports().iter().map(port::desc_of).collect(),
+        ports: arrange(turn.bridge.ports()).iter().map(port::desc_of).collect(),
     };
     turn.reply(&Message::FeaturesReply(features));
 }

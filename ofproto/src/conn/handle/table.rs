@@ -40,8 +40,8 @@ pub(super) fn features(turn: &mut Turn<'_>, is_empty: bool) -> Result<(), OfErro
     if !is_empty {
         return Err(OfError::OFPTFFC_EPERM);
     }
-    let xid = turn.xid;
-    turn.start(Work::TableFeatures { xid, next: 0 });
+    let reply = turn.begin_reply(&StatsReply::TableFeatures(Vec::new()))?;
+    turn.start(Work::TableFeatures { next: 0, reply });
     Ok(())
 }
 
@@ -66,7 +66,7 @@ pub(super) fn desc(turn: &mut Turn<'_>) {
 pub(super) fn table_mod(turn: &mut Turn<'_>, request: &TableMod) -> Result<(), OfError> {
     turn.may_change()?;
     if request.table_id != ALL_TABLES && request.table_id >= TABLES {
-        return Err(OfError::OFPTMFC_BAD_TABLE);
+        return Err(OfError::OFPTMFC_EPERM);
     }
     let changes = request.eviction == Some(true)
         || request.vacancy_events == Some(true)
