@@ -21,12 +21,9 @@ pub fn main() -> ExitCode {
         }
         Err(line) => return fail(&line),
     };
-    match run(&cli) {
+    match set_up_log(&cli).and_then(|log| run(&cli, &log).inspect_err(|line| record(&log, line))) {
         Ok(code) => ExitCode::from(code),
-        Err(line) => {
-            tracing::error!(target: "vswitchd", "{line}");
-            fail(&line)
-        }
+        Err(line) => fail(&line),
     }
 }
 
@@ -36,8 +33,13 @@ fn fail(line: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn run(cli: &Cli) -> Result<u8, String> {
-    let log = set_up_log(cli)?;
+/// Says why in the log as well, but not twice on standard error.
+fn record(log: &Vlog, line: &str) {
+    log.set_console(false);
+    tracing::error!(target: "vswitchd", "{line}");
+}
+
+fn run(cli: &Cli, log: &Vlog) -> Result<u8, String> {
     let reconciler = reconciler_options(cli)?;
     if let Some(user) = &cli.user {
         daemon::become_user(user).map_err(|error| error.to_string())?;
@@ -52,7 +54,7 @@ fn run(cli: &Cli) -> Result<u8, String> {
         tracing::error!(target: "vswitchd", "mlockall failed: {error}");
     }
     let options = control::Options { unixctl: control_socket(cli), reconciler };
-    control::run(log, options, startup).map_err(|error| error.to_string())?;
+    control::run(log.clone(), options, startup).map_err(|error| error.to_string())?;
     Ok(0)
 }
 

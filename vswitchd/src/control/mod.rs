@@ -134,8 +134,6 @@ impl Control {
         let io = |error| ControlError::Io("epoll".into(), error);
         let datapath = Arc::new(Datapath::new(datapath::Config::default())?);
         let switch = Arc::new(Switch::new(Arc::clone(datapath.stamps()), clock::seed()));
-        let passed = Arc::downgrade(&datapath);
-        switch.set_passed(move |version| passed.upgrade().is_none_or(|datapath| datapath.passed(version)));
         switch.set_datapath(&datapath);
         datapath.set_owner(switch.clone());
         let waker = mio::Waker::new(poll.registry(), tokens::WAKER).map_err(io)?;
