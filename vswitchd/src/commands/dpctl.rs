@@ -164,8 +164,10 @@ fn heading(worker: usize) -> String {
     }
 }
 
-fn parse_filter(_control: &Control, _text: &str) -> Result<openflow::Match, String> {
-    Err("x".into())
+fn parse_filter(control: &Control, text: &str) -> Result<openflow::Match, String> {
+    let port = |name: &str| control.datapath.port_by_name(name).map(|port| openflow::OfPort(port.number.0));
+    let found = openflow::text::parse_match(text, &port);
+    found.map_err(|error| format!("ovs-vswitchd: Failed to parse filter ({error})"))
 }
 
 /// Whether a packet may be of the flow and pass the filter.

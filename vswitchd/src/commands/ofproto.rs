@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use openflow::text;
+
 use crate::appctl::{Answer, Command};
 use crate::clock;
 use crate::control::Control;
@@ -62,7 +64,8 @@ fn dump(control: &Control, args: &[String]) -> Answer {
             "duration={seconds}s, n_packets={}, n_bytes={}, ",
             totals.hits.packets, totals.hits.bytes
         );
-        let _ = writeln!(out, "{}actions={}", "", "");
+        let prefix = text::rule_prefix(spec.priority, &rule.flow_match());
+        let _ = writeln!(out, "{prefix}actions={}", text::instructions(&spec.instructions));
     }
     Ok(out)
 }
