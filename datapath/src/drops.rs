@@ -89,6 +89,8 @@ reasons! {
     TxFull, Transmit, "datapath_drop_tx_full";
     /// The device refused it: it is down, or gone.
     TxError, Transmit, "datapath_drop_tx_error";
+    /// It reached a null port with a wrong checksum (one frame in a thousand is looked at).
+    BadChecksum, Transmit, "datapath_drop_bad_checksum";
     /// The headers that an action was to add did not fit any buffer.
     TooLong, Transmit, "datapath_drop_too_long";
 }

@@ -182,7 +182,7 @@ impl Datapath {
         let crew = self.crew();
         // One worker for all, so that packets go out in the order in which they were handed in.
         let Some(worker) = crew.workers.first() else { return Err(Busy) };
-        worker.submit(Execute { packet, key, actions }).map_err(|_| Busy)
+        if worker.submit(Execute { packet, key, actions }) { Ok(()) } else { Err(Busy) }
     }
 
     /// Settings in force.

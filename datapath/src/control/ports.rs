@@ -20,9 +20,12 @@ pub(super) struct PortTable {
     turn: usize,
 }
 
+/// What a driver wants kept as long as its port is there.
+pub(super) type Keep = Option<Box<dyn Send>>;
+
 struct Slot {
     port: Arc<Port>,
-    keep: Option<Box<dyn Send>>,
+    keep: Keep,
 }
 
 impl PortTable {
@@ -45,7 +48,7 @@ impl PortTable {
     }
 
     /// Holds on to `keep` for as long as the port is there.
-    pub(super) fn keep(&mut self, number: PortNo, keep: Option<Box<dyn Send>>) {
+    pub(super) fn keep(&mut self, number: PortNo, keep: Keep) {
         if let Some(slot) = self.ports.get_mut(&number) {
             slot.keep = keep;
         }
@@ -56,7 +59,7 @@ impl PortTable {
         self.ports.values_mut().for_each(|slot| slot.keep = None);
     }
 
-    pub(super) fn remove(&mut self, number: PortNo) -> Result<(Arc<Port>, Option<Box<dyn Send>>), PortError> {
+    pub(super) fn remove(&mut self, number: PortNo) -> Result<(Arc<Port>, Keep), PortError> {
         let slot = self.ports.remove(&number).ok_or_else(|| PortError::NoSuchPort(number.0.to_string()))?;
         Ok((slot.port, slot.keep))
     }

@@ -144,15 +144,16 @@ impl WorkerShared {
         number
     }
 
-    /// Hands over a packet; gives it back when there is no room.
-    pub(crate) fn submit(&self, item: Execute) -> Result<(), Execute> {
+    /// Hands over a packet; false when there is no room.
+    pub(crate) fn submit(&self, item: Execute) -> bool {
         self.executing.fetch_add(1, Ordering::AcqRel);
-        let pushed = self.execute.push(item);
-        match &pushed {
-            Ok(()) => self.rouse(),
-            Err(_) => drop(self.executing.fetch_sub(1, Ordering::AcqRel)),
+        let taken = self.execute.push(item).is_ok();
+        if taken {
+            self.rouse();
+        } else {
+            self.executing.fetch_sub(1, Ordering::AcqRel);
         }
-        pushed
+        taken
     }
 
     /// Wakes the worker if it sleeps.

@@ -82,7 +82,7 @@ impl Frame<'_> {
         match action {
             Action::Set(fields) => self.set(fields),
             Action::PushVlan { tpid, tci } => {
-                edit::push_vlan(&mut self.packet, &mut self.layers, *tpid, *tci)?
+                edit::push_vlan(&mut self.packet, &mut self.layers, *tpid, *tci)?;
             }
             Action::PopVlan => {
                 edit::pop_vlan(&mut self.packet, &mut self.layers);
@@ -109,10 +109,9 @@ impl Frame<'_> {
 
     fn set(&mut self, fields: &SetFields) {
         edit::apply_set(&mut self.packet, &self.layers, &fields.key, &fields.mask);
-        let mask = fields.mask.0.words();
-        for at in 0..HEADER_WORDS.start {
-            let word = &mut self.key.words_mut()[at];
-            *word = *word & !mask[at] | fields.key.words()[at] & mask[at];
+        let new = fields.key.words().iter().zip(fields.mask.0.words());
+        for (word, (new, mask)) in self.key.words_mut()[..HEADER_WORDS.start].iter_mut().zip(new) {
+            *word = *word & !mask | new & mask;
         }
         self.packet.mark = self.key.pkt_mark.get();
         self.packet.priority = self.key.skb_priority.get();

@@ -55,17 +55,17 @@ fn insert(flows: &mut Megaflows, key: &FlowKey, mask: &FlowMask, number: u64) ->
 
 #[derive(Clone, Debug)]
 enum Step {
-    Insert(FlowKey, FlowMask),
+    Insert(Box<(FlowKey, FlowMask)>),
     Remove(usize),
-    Find(FlowKey),
+    Find(Box<FlowKey>),
     Tidy,
 }
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        3 => (key(), mask()).prop_map(|(key, mask)| Step::Insert(key, mask)),
+        3 => (key(), mask()).prop_map(|flow| Step::Insert(Box::new(flow))),
         1 => any::<usize>().prop_map(Step::Remove),
-        6 => key().prop_map(Step::Find),
+        6 => key().prop_map(|key| Step::Find(Box::new(key))),
         1 => Just(Step::Tidy),
     ]
 }
@@ -81,7 +81,8 @@ proptest! {
         let mut linear: Vec<(FlowId, FlowKey, FlowMask)> = Vec::new();
         for (number, step) in steps.into_iter().enumerate() {
             match step {
-                Step::Insert(key, mask) => {
+                Step::Insert(flow) => {
+                    let (key, mask) = *flow;
                     if let Some((id, stored)) = insert(&mut flows, &key, &mask, number as u64) {
                         prop_assert!(Layout::new(&stored).covers(&mask), "a mask may only grow");
                         cache.insert(flows.signature(&key), id);

@@ -2,7 +2,7 @@
 //!
 //! - [`flow`]: one line of `dpctl/dump-flows`.
 //! - [`key`]: a masked key: `recirc_id(0),in_port(1),packet_type(ns=0,id=0),eth_type(0x0800),ipv4(frag=no)`.
-//! - [`actions()`]: `push_vlan(vid=7,pcp=0),2`.
+//! - [`actions`](actions()): `push_vlan(vid=7,pcp=0),2`.
 //! - [`parse`]: a masked key from text.
 //!
 //! A key is printed with the values of the packet that made the flow, also where they are wild, when [`Style::verbose`] is set, as

@@ -19,6 +19,7 @@ pub mod silence;
 mod spec;
 pub mod tap;
 pub mod taps;
+mod verify;
 
 use std::os::fd::RawFd;
 use std::sync::Arc;
