@@ -116,7 +116,7 @@ impl Packet {
     /// Adds `bytes` at the end, moving to a larger buffer when needed.
     pub fn extend(&mut self, bytes: &[u8]) -> Result<(), TooLong> {
         if self.spare_mut().len() < bytes.len() {
-            self.relocate(bytes.len())?;
+            self.relocate(0, bytes.len())?;
         }
         self.spare_mut()[..bytes.len()].copy_from_slice(bytes);
         self.append(bytes.len())
@@ -131,7 +131,7 @@ impl Packet {
     /// move along. When the headroom is used up the frame moves inside its buffer or to a larger one.
     pub fn push_front(&mut self, n: usize) -> Result<&mut [u8], TooLong> {
         if n > self.start as usize {
-            self.relocate(n)?;
+            self.relocate(n, 0)?;
         }
         self.start -= n as u32;
         self.len += n as u32;
@@ -151,12 +151,13 @@ impl Packet {
         self.data_mut()
     }
 
-    /// Moves the frame to a buffer with [`HEADROOM`] before it and at least `more` bytes beyond its length.
-    fn relocate(&mut self, more: usize) -> Result<(), TooLong> {
-        let class = class_for(self.len() + more)?;
+    /// Moves the frame to a buffer with at least `front` bytes before it (the usual [`HEADROOM`] if that is more) and `back`
+    /// bytes behind it.
+    fn relocate(&mut self, front: usize, back: usize) -> Result<(), TooLong> {
+        let class = class_for(self.len() + front + back)?;
         let mut memory = pool::take(class);
-        // The headroom must hold what is pushed, even more than the usual, as long as the frame fits.
-        let start = HEADROOM.max(more.min(memory.len() - self.len()));
+        // What is pushed may take more than the usual headroom, as long as the frame fits.
+        let start = HEADROOM.max(front);
         memory[start..start + self.len()].copy_from_slice(self.data());
         pool::give(std::mem::replace(&mut self.memory, memory));
         self.start = start as u32;
@@ -221,6 +222,14 @@ mod tests {
         assert_eq!(longest.push_front(129).unwrap_err(), TooLong(MAX_LEN + 129));
         longest.push_front(128).unwrap();
         assert_eq!(longest.clone().len(), MAX_LEN + 128);
+    }
+
+    #[test]
+    fn extending_beyond_the_buffer_moves_the_frame() {
+        let mut packet = Packet::copy_of(&[9; 1900]).unwrap();
+        packet.extend(&[8; 63_000]).unwrap();
+        assert_eq!((packet.len(), packet.headroom()), (64_900, HEADROOM));
+        assert_eq!(packet.data()[1898..1902], [9, 9, 8, 8]);
     }
 
     #[test]
