@@ -127,7 +127,8 @@ impl FlowStatsRequest {
         let out = match (version, nxm) {
             (_, true) => Self::decode_nx(&mut r)?,
             (Version::V10, false) => Self::decode_10(&mut r)?,
-            _ => Self::decode_11(&mut r)?,
+            // Bytes after the match are passed over, as Open vSwitch does.
+            _ => return Self::decode_11(&mut r),
         };
         if r.is_empty() { Ok(out) } else { Err(OfError::OFPBRC_BAD_LEN) }
     }

@@ -67,8 +67,18 @@ impl CtFlush {
                 PropType::Plain(ZONE) => flush.zone = Some(prop::only_u16(contents)?),
                 other => return Err(other.unknown()),
             }
+            flush.check_families()?;
         }
         Ok(flush)
+    }
+
+    /// All addresses must be of one family.
+    fn check_families(&self) -> Result<(), OfError> {
+        let tuples = [&self.original, &self.reply];
+        let mut addresses = tuples.into_iter().flat_map(|tuple| [tuple.src, tuple.dst]).flatten();
+        let Some(first) = addresses.next() else { return Ok(()) };
+        let same = addresses.all(|address| address.is_ipv4() == first.is_ipv4());
+        if same { Ok(()) } else { Err(OfError::OFPBPC_BAD_VALUE) }
     }
 
     /// Appends the body.

@@ -371,7 +371,7 @@ impl GroupMod {
             reader.skip(2)?;
             command_bucket_id = reader.u32()?;
             check_command_bucket(command, command_bucket_id)?;
-            let bytes = reader.bytes(len).map_err(|_| OfError::OFPGMFC_BAD_BUCKET)?;
+            let bytes = reader.bytes(len)?;
             let buckets = take_buckets(version, kind, bytes)?;
             selection = Selection::take(kind, parsed.unwrap_or(GroupCommand::Delete), &mut reader)?;
             buckets

@@ -96,12 +96,12 @@ impl MeterMod {
             let meter = MeterConfig { meter_id, ..Default::default() };
             return Ok(MeterMod { command, meter });
         }
+        let bands = decode_bands(&mut reader)?;
         let flags = MeterFlags::from_bits(flags).ok_or(OfError::OFPMMFC_BAD_FLAGS)?;
         // Exactly one unit.
         if flags.contains(MeterFlags::KBPS) == flags.contains(MeterFlags::PKTPS) {
             return Err(OfError::OFPMMFC_BAD_FLAGS);
         }
-        let bands = decode_bands(&mut reader)?;
         Ok(MeterMod { command, meter: MeterConfig { meter_id, flags, bands } })
     }
 

@@ -308,7 +308,7 @@ fn queue_port(version: Version, reader: &mut Reader<'_>) -> Result<OfPort, OfErr
     let port = if version == Version::V10 {
         OfPort::from_u16(reader.u16()?)
     } else {
-        OfPort::from_u32(reader.u32()?).map_err(|_| OfError::OFPQOFC_BAD_PORT)?
+        OfPort::from_u32(reader.u32()?)?
     };
     Ok(port)
 }

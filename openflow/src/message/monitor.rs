@@ -117,6 +117,9 @@ pub struct MonitorFlow {
     pub instructions: Instructions,
 }
 
+/// Bytes of a request before its match, in all forms.
+const REQUEST_LEN: usize = 16;
+
 /// The events of Nicira's and ONF's form; those of 1.4 are one higher, after `Initial`.
 const ADDED: u16 = 0;
 const DELETED: u16 = 1;
@@ -182,6 +185,9 @@ pub(super) fn decode_requests(
 impl MonitorRequest {
     fn decode(version: Version, reader: &mut Reader<'_>) -> Result<MonitorRequest, OfError> {
         let form = Form::of(version);
+        if reader.len() < REQUEST_LEN {
+            return Err(OfError::OFPBRC_BAD_LEN);
+        }
         let mut request = MonitorRequest {
             id: reader.u32()?,
             command: MonitorCommand::Add,

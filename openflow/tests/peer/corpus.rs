@@ -4,13 +4,13 @@ use openflow::message::PacketInFormat;
 use openflow::{Dialect, Version};
 
 /// One recorded message and how its connection spoke.
-pub struct Recorded {
-    pub bytes: Vec<u8>,
-    pub dialect: Dialect,
+pub(crate) struct Recorded {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) dialect: Dialect,
 }
 
 /// Every recorded message.
-pub fn recorded() -> impl Iterator<Item = Recorded> {
+pub(crate) fn recorded() -> impl Iterator<Item = Recorded> {
     let lines = include_str!("../data/wire.txt").lines().filter(|line| !line.starts_with('#'));
     lines.map(|line| {
         let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
@@ -24,7 +24,7 @@ pub fn recorded() -> impl Iterator<Item = Recorded> {
 }
 
 /// The form of a packet-in; of no concern for other messages.
-pub fn packet_in_format(bytes: &[u8]) -> PacketInFormat {
+pub(crate) fn packet_in_format(bytes: &[u8]) -> PacketInFormat {
     match (bytes[1], bytes.get(12..16)) {
         (4, Some([0, 0, 0, 17])) => PacketInFormat::Nicira,
         (4, Some([0, 0, 0, 30])) => PacketInFormat::Nicira2,
@@ -32,6 +32,6 @@ pub fn packet_in_format(bytes: &[u8]) -> PacketInFormat {
     }
 }
 
-pub fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -21,7 +21,7 @@ const ERROR: u8 = 1;
 const EDGES: [u8; 10] = [0, 1, 2, 3, 4, 7, 8, 0x10, 0x80, 0xff];
 
 /// `count` messages, each with a transaction id of its own: its place in the list.
-pub fn mutants(count: usize) -> impl Iterator<Item = Vec<u8>> {
+pub(crate) fn mutants(count: usize) -> impl Iterator<Item = Vec<u8>> {
     let corpus: Vec<Vec<u8>> =
         corpus::recorded().map(|r| r.bytes).filter(|bytes| bytes.len() < 600).collect();
     // An error's text prints the message in its data, with the errors in that.

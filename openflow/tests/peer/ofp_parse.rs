@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::Command;
 
 /// For each message the error that `ovs-ofctl` finds in it. Message N must have transaction id N.
-pub fn errors(messages: &[Vec<u8>]) -> Vec<Option<String>> {
+pub(crate) fn errors(messages: &[Vec<u8>]) -> Vec<Option<String>> {
     let mut found: HashMap<u32, Option<String>> = HashMap::new();
     let mut current = None;
     let text = print(messages);
@@ -27,7 +27,7 @@ pub fn errors(messages: &[Vec<u8>]) -> Vec<Option<String>> {
 }
 
 /// What is printed for messages.
-pub fn print(messages: &[Vec<u8>]) -> String {
+pub(crate) fn print(messages: &[Vec<u8>]) -> String {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     messages.iter().for_each(|message| file.write_all(message).unwrap());
     let output = Command::new("ovs-ofctl").arg("ofp-parse").arg(file.path()).output();
