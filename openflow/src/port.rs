@@ -59,6 +59,12 @@ impl OfPort {
         }
     }
 
+    /// This port, unless it is a number in the reserved range that nothing can be output to: `OFPBAC_BAD_OUT_PORT`.
+    pub const fn to_output(self) -> Result<OfPort, OfError> {
+        let known = self.0 >= Self::IN_PORT.0 && self.0 <= Self::LOCAL.0;
+        if self.is_reserved() && !known { Err(OfError::OFPBAC_BAD_OUT_PORT) } else { Ok(self) }
+    }
+
     /// The reserved name as it is printed, if it has one.
     pub const fn reserved_name(self) -> Option<&'static str> {
         Some(match self {

@@ -26,7 +26,7 @@ const VID_NONE: u16 = 0xffff;
 
 /// Reads the match of a message of OpenFlow 1.1 or later: this structure or an OXM match.
 pub fn pull_any(reader: &mut Reader<'_>) -> Result<Match, OfError> {
-    let head = reader.peek().first_chunk::<4>().ok_or(OfError::OFPBRC_BAD_LEN)?;
+    let head = reader.peek().first_chunk::<4>().ok_or(OfError::OFPBMC_BAD_LEN)?;
     match u16::from_be_bytes([head[0], head[1]]) {
         0 if head[2..] == (LEN as u16).to_be_bytes() && reader.len() >= LEN => pull(reader),
         0 => Err(OfError::OFPBMC_BAD_LEN),

@@ -110,7 +110,8 @@ impl CtTuple {
                 PropType::Plain(ICMP_ID) => tuple.icmp_id = Some(prop::only_u16(value)?),
                 PropType::Plain(ICMP_TYPE) => tuple.icmp_type = Some(prop::only_u8(value)?),
                 PropType::Plain(ICMP_CODE) => tuple.icmp_code = Some(prop::only_u8(value)?),
-                other => return Err(other.unknown()),
+                // Open vSwitch passes over others.
+                _ => {}
             }
         }
         Ok(tuple)

@@ -148,13 +148,13 @@ pub enum FragMode {
 pub struct SwitchConfig {
     /// Fragment handling.
     pub frag: FragMode,
-    /// Send packets with an invalid TTL to the controller (1.1 and 1.2; `None` elsewhere: leave as it is).
+    /// Send packets with an invalid TTL to the controller (up to 1.2; `None` later: leave as it is).
     pub invalid_ttl_to_controller: Option<bool>,
     /// Bytes of a packet that a table miss sends to the controller.
     pub miss_send_len: u16,
 }
 
-/// Flag of 1.1 and 1.2: packets with an invalid TTL go to the controller.
+/// Flag of versions up to 1.2: packets with an invalid TTL go to the controller.
 const INVALID_TTL_TO_CONTROLLER: u16 = 4;
 
 impl SwitchConfig {
@@ -278,7 +278,7 @@ mod tests {
 
     #[test]
     fn config_flags_are_checked() {
-        assert_eq!(SwitchConfig::decode(Version::V10, &[0, 4, 0, 0]), Err(OfError::OFPSCFC_BAD_FLAGS));
+        assert_eq!(SwitchConfig::decode(Version::V13, &[0, 4, 0, 0]), Err(OfError::OFPSCFC_BAD_FLAGS));
         let config = SwitchConfig::decode(Version::V12, &[0, 7, 1, 0]).unwrap();
         assert_eq!(config.invalid_ttl_to_controller, Some(true));
         assert_eq!((config.frag, config.miss_send_len), (FragMode::NxMatch, 256));

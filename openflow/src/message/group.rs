@@ -2,6 +2,7 @@
 
 use crate::action::Action;
 use crate::error::OfError;
+use crate::field::Header;
 use crate::message::actions;
 use crate::message::prop::{self, PropType};
 use crate::port::OfPort;
@@ -198,13 +199,13 @@ impl GroupType {
 }
 
 impl GroupCommand {
-    fn from_wire(wire: u16, version: Version) -> Result<GroupCommand, OfError> {
+    fn from_wire(wire: u16) -> Result<GroupCommand, OfError> {
         Ok(match wire {
             0 => GroupCommand::Add,
             1 => GroupCommand::Modify,
             2 => GroupCommand::Delete,
-            3 if is_new(version) => GroupCommand::InsertBucket,
-            5 if is_new(version) => GroupCommand::RemoveBucket,
+            3 => GroupCommand::InsertBucket,
+            5 => GroupCommand::RemoveBucket,
             0x8000 => GroupCommand::AddOrModify,
             _ => return Err(OfError::OFPGMFC_BAD_COMMAND),
         })
@@ -247,8 +248,8 @@ impl Bucket {
             match kind {
                 PropType::Plain(WEIGHT) => bucket.weight = prop::only_u16(contents)?,
                 PropType::Plain(WATCH_PORT) => {
-                    let port = prop::only_u32(contents)?;
-                    bucket.watch_port = OfPort::from_u32(port)?;
+                    let port = OfPort::from_u32(prop::only_u32(contents)?);
+                    bucket.watch_port = port.map_err(|_| OfError::OFPGMFC_BAD_WATCH)?;
                 }
                 PropType::Plain(WATCH_GROUP) => bucket.watch_group = prop::only_u32(contents)?,
                 other => return Err(other.unknown()),
@@ -303,12 +304,10 @@ fn take_buckets(version: Version, kind: GroupType, bytes: &[u8]) -> Result<Vec<B
         if bucket.bucket_id > BUCKET_MAX {
             return Err(OfError::OFPGMFC_BAD_BUCKET);
         }
-        if buckets.iter().any(|other| other.bucket_id == bucket.bucket_id) {
-            return Err(OfError::OFPGMFC_BUCKET_EXISTS);
-        }
         buckets.push(bucket);
     }
-    Ok(buckets)
+    let twice = |(i, bucket): (usize, &Bucket)| buckets[..i].iter().any(|b| b.bucket_id == bucket.bucket_id);
+    if buckets.iter().enumerate().any(twice) { Err(OfError::OFPGMFC_BUCKET_EXISTS) } else { Ok(buckets) }
 }
 
 fn put_buckets(version: Version, kind: GroupType, buckets: &[Bucket], out: &mut Vec<u8>) {
@@ -318,25 +317,31 @@ fn put_buckets(version: Version, kind: GroupType, buckets: &[Bucket], out: &mut 
 }
 
 impl Selection {
-    fn take(kind: GroupType, command: GroupCommand, reader: &mut Reader<'_>) -> Result<Selection, OfError> {
+    fn take(
+        kind: GroupType,
+        command: Result<GroupCommand, OfError>,
+        reader: &mut Reader<'_>,
+    ) -> Result<Selection, OfError> {
         let mut selection = Selection::default();
         while !reader.is_empty() {
             let (prop_kind, mut contents) = prop::take(reader)?;
             if prop_kind != METHOD {
                 return Err(prop_kind.unknown());
             }
-            if kind != GroupType::Select
-                || !matches!(command, GroupCommand::Add | GroupCommand::Modify | GroupCommand::AddOrModify)
-            {
+            let takes =
+                matches!(command, Ok(GroupCommand::Add | GroupCommand::Modify | GroupCommand::AddOrModify));
+            if kind != GroupType::Select || (command.is_ok() && !takes) {
                 return Err(OfError::OFPBPC_BAD_VALUE);
             }
+            command?;
             contents.skip(4)?;
             selection.method = contents.string::<16>()?;
-            selection.param = contents.u64()?;
-            selection.fields = contents.rest().to_vec();
             if !["hash", "dp_hash"].contains(&selection.method.as_str()) {
                 return Err(OfError::OFPBPC_BAD_VALUE);
             }
+            selection.param = contents.u64()?;
+            selection.fields = contents.rest().to_vec();
+            check_fields(&selection.fields)?;
         }
         Ok(selection)
     }
@@ -354,6 +359,18 @@ impl Selection {
     }
 }
 
+/// Whether bytes are OXM entries of known fields, each with a mask in place of a value.
+fn check_fields(fields: &[u8]) -> Result<(), OfError> {
+    let mut reader = Reader::or(fields, OfError::OFPBMC_BAD_LEN);
+    while !reader.is_empty() {
+        let header = Header::read(reader.peek()).map_err(|_| OfError::OFPBMC_BAD_LEN)?;
+        reader.skip(header.n_bytes())?;
+        header.lookup().ok_or(OfError::OFPBMC_BAD_FIELD)?;
+        reader.skip(header.payload())?;
+    }
+    Ok(())
+}
+
 impl GroupMod {
     /// Reads the body.
     pub(super) fn decode(version: Version, body: &[u8]) -> Result<GroupMod, OfError> {
@@ -365,7 +382,7 @@ impl GroupMod {
         let kind = GroupType::from_wire(kind_wire).unwrap_or_default();
         let mut command_bucket_id = BUCKET_ALL;
         let mut selection = Selection::default();
-        let parsed = GroupCommand::from_wire(command, version);
+        let parsed = GroupCommand::from_wire(command);
         let buckets = if is_new(version) {
             let len = usize::from(reader.u16()?);
             reader.skip(2)?;
@@ -373,13 +390,17 @@ impl GroupMod {
             check_command_bucket(command, command_bucket_id)?;
             let bytes = reader.bytes(len)?;
             let buckets = take_buckets(version, kind, bytes)?;
-            selection = Selection::take(kind, parsed.unwrap_or(GroupCommand::Delete), &mut reader)?;
+            selection = Selection::take(kind, parsed, &mut reader)?;
             buckets
         } else {
             take_buckets(version, kind, reader.rest())?
         };
         if GroupType::from_wire(kind_wire).is_none() {
             return Err(OfError::OFPGMFC_BAD_TYPE);
+        }
+        // An unknown command is no deletion, and that comes first.
+        if kind == GroupType::Indirect && parsed != Ok(GroupCommand::Delete) && buckets.len() != 1 {
+            return Err(OfError::OFPGMFC_INVALID_GROUP);
         }
         let group = GroupMod { command: parsed?, kind, group_id, command_bucket_id, buckets, selection };
         group.check()?;
@@ -437,7 +458,7 @@ fn check_command_bucket(command: u16, id: u32) -> Result<(), OfError> {
     let ok = match command {
         3 => id <= BUCKET_MAX || id == BUCKET_FIRST || id == BUCKET_LAST,
         5 => id <= BUCKET_MAX || id >= BUCKET_FIRST,
-        _ => true,
+        _ => id == BUCKET_ALL,
     };
     if ok { Ok(()) } else { Err(OfError::OFPGMFC_BAD_BUCKET) }
 }
@@ -457,7 +478,7 @@ impl GroupDesc {
         let buckets_len = usize::from(entry.u16()?);
         entry.skip(6)?;
         let buckets = take_buckets(version, kind, entry.bytes(buckets_len)?)?;
-        let selection = Selection::take(kind, GroupCommand::Add, &mut entry)?;
+        let selection = Selection::take(kind, Ok(GroupCommand::Add), &mut entry)?;
         Ok(GroupDesc { kind, group_id, buckets, selection })
     }
 

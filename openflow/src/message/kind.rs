@@ -363,8 +363,8 @@ fn unknown(place: Place) -> OfError {
 fn read_place(version: Version, kind: u8, reader: &mut Reader<'_>) -> Result<(Place, bool), OfError> {
     let (request, reply) = multipart_types(version);
     if kind == OFPT_EXPERIMENTER {
-        let vendor = known_vendor(reader.u32()?)?;
-        return Ok((Vendor(vendor, reader.u32()?), false));
+        let (vendor, subtype) = take_vendor(reader)?;
+        return Ok((Vendor(vendor, subtype), false));
     }
     if kind != request && kind != reply {
         return Ok((Type(kind), false));
@@ -377,12 +377,21 @@ fn read_place(version: Version, kind: u8, reader: &mut Reader<'_>) -> Result<(Pl
     if stat != OFPST_EXPERIMENTER {
         return Ok((if kind == request { Request(stat) } else { Reply(stat) }, more));
     }
-    let vendor = known_vendor(reader.u32()?)?;
-    let subtype = reader.u32()?;
+    if version == Version::V10 && reader.len() < 8 {
+        // The vendor comes first where a subtype is Nicira's own idea.
+        known_vendor(reader.u32()?)?;
+    }
+    let (vendor, subtype) = take_vendor(reader)?;
     if version == Version::V10 {
         reader.skip(4)?;
     }
     Ok((if kind == request { VendorRequest(vendor, subtype) } else { VendorReply(vendor, subtype) }, more))
+}
+
+/// Vendor and subtype. That there is no subtype counts before that the vendor is not known.
+fn take_vendor(reader: &mut Reader<'_>) -> Result<(u32, u32), OfError> {
+    let (vendor, subtype) = (reader.u32()?, reader.u32()?);
+    Ok((known_vendor(vendor)?, subtype))
 }
 
 fn known_vendor(vendor: u32) -> Result<u32, OfError> {
@@ -469,6 +478,7 @@ mod tests {
         assert_eq!(identified(&[9, 0, 0, 8, 0, 0, 0, 0]), Err(OfError::OFPBRC_BAD_VERSION));
         assert_eq!(identified(&[1, 4, 0, 8, 0, 0, 0, 0]), Err(OfError::OFPBRC_BAD_LEN));
         let vendor = [1, 4, 0, 16, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1];
+        assert_eq!(identified(&[1, 4, 0, 12, 0, 0, 0, 0, 0, 0, 0, 1]), Err(OfError::OFPBRC_BAD_LEN));
         assert_eq!(identified(&vendor), Err(OfError::OFPBRC_BAD_VENDOR));
         let subtype = [1, 4, 0, 16, 0, 0, 0, 0, 0, 0, 0x23, 0x20, 0, 0, 0, 99];
         assert_eq!(identified(&subtype), Err(OfError::OFPBRC_BAD_SUBTYPE));

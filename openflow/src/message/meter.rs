@@ -26,6 +26,8 @@ bitflags! {
         const BURST = 4;
         /// Collect statistics.
         const STATS = 8;
+        // Bits that are not known are kept: refusing them is the switch's decision.
+        const _ = !0;
     }
 }
 
@@ -96,12 +98,11 @@ impl MeterMod {
             let meter = MeterConfig { meter_id, ..Default::default() };
             return Ok(MeterMod { command, meter });
         }
-        let bands = decode_bands(&mut reader)?;
-        let flags = MeterFlags::from_bits(flags).ok_or(OfError::OFPMMFC_BAD_FLAGS)?;
-        // Exactly one unit.
-        if flags.contains(MeterFlags::KBPS) == flags.contains(MeterFlags::PKTPS) {
+        let flags = MeterFlags::from_bits_retain(flags);
+        if flags.contains(MeterFlags::KBPS | MeterFlags::PKTPS) {
             return Err(OfError::OFPMMFC_BAD_FLAGS);
         }
+        let bands = decode_bands(&mut reader)?;
         Ok(MeterMod { command, meter: MeterConfig { meter_id, flags, bands } })
     }
 
@@ -114,12 +115,17 @@ impl MeterMod {
     }
 }
 
+/// Bytes of a band of either type.
+const BAND_LEN: usize = 16;
+
 fn decode_bands(reader: &mut Reader<'_>) -> Result<Vec<MeterBand>, OfError> {
     let mut bands = Vec::new();
     while !reader.is_empty() {
         let (kind, len) = (reader.u16()?, reader.u16()?);
-        let mut band =
-            Reader::new(reader.bytes(usize::from(len).checked_sub(4).ok_or(OfError::OFPBRC_BAD_LEN)?)?);
+        if usize::from(len) != BAND_LEN {
+            return Err(OfError::OFPBRC_BAD_LEN);
+        }
+        let mut band = Reader::new(reader.bytes(BAND_LEN - 4)?);
         let (rate, burst_size) = (band.u32()?, band.u32()?);
         let extra = band.u8()?;
         band.skip(3)?;
@@ -295,7 +301,6 @@ mod tests {
     fn bad_meters_are_refused() {
         assert_eq!(MeterMod::decode(&[0, 9, 0, 1, 0, 0, 0, 1]), Err(OfError::OFPMMFC_BAD_COMMAND));
         assert_eq!(MeterMod::decode(&[0, 0, 0, 3, 0, 0, 0, 1]), Err(OfError::OFPMMFC_BAD_FLAGS));
-        assert_eq!(MeterMod::decode(&[0, 0, 0, 0x21, 0, 0, 0, 1]), Err(OfError::OFPMMFC_BAD_FLAGS));
         let band = [0, 0, 0, 1, 0, 0, 0, 1, 0, 7, 0, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         assert_eq!(MeterMod::decode(&band), Err(OfError::OFPMMFC_BAD_BAND));
     }

@@ -222,7 +222,13 @@ fn decode_body(found: &kind::Identified<'_>, whole: &[u8], dialect: &Dialect) ->
         Kind::MeterMod => Message::MeterMod(MeterMod::decode(body)?),
         Kind::BarrierRequest => Message::BarrierRequest,
         Kind::BarrierReply => Message::BarrierReply,
-        Kind::QueueGetConfigRequest => Message::QueueGetConfigRequest(queue_port(version, &mut reader)?),
+        Kind::QueueGetConfigRequest => {
+            let port = queue_port(version, &mut reader)?;
+            if port.is_reserved() && port != OfPort::LOCAL && port != OfPort::NONE {
+                return Err(OfError::OFPQOFC_BAD_PORT);
+            }
+            Message::QueueGetConfigRequest(port)
+        }
         Kind::QueueGetConfigReply => decode_queues(version, &mut reader)?,
         Kind::RoleRequest => Message::RoleRequest(RoleMsg::decode(body, true)?),
         Kind::RoleReply => Message::RoleReply(RoleMsg::decode(body, false)?),

@@ -35,17 +35,17 @@ bitflags! {
     }
 }
 
-/// What is to be done with a monitor (1.4 and later; else always `Add`).
+/// What is to be done with a monitor (1.4 and later; else always [`MonitorCommand::ADD`]).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-#[repr(u8)]
-pub enum MonitorCommand {
+pub struct MonitorCommand(pub u8);
+
+impl MonitorCommand {
     /// Make it.
-    #[default]
-    Add = 0,
+    pub const ADD: MonitorCommand = MonitorCommand(0);
     /// Change it.
-    Modify = 1,
+    pub const MODIFY: MonitorCommand = MonitorCommand(1);
     /// Delete it.
-    Delete = 2,
+    pub const DELETE: MonitorCommand = MonitorCommand(2);
 }
 
 /// One monitor of a request.
@@ -188,47 +188,53 @@ impl MonitorRequest {
         if reader.len() < REQUEST_LEN {
             return Err(OfError::OFPBRC_BAD_LEN);
         }
-        let mut request = MonitorRequest {
-            id: reader.u32()?,
-            command: MonitorCommand::Add,
-            flags: MonitorFlags::empty(),
-            out_port: OfPort::NONE,
-            out_group: u32::MAX,
-            table_id: 0,
-            flow_match: Match::any(),
-        };
-        let (flags, zeros, mut match_len) = match form {
+        let mut request = MonitorRequest { id: reader.u32()?, ..MonitorRequest::any() };
+        let (flags, match_len);
+        match form {
             Form::Nicira => {
-                let flags = reader.u16()?;
-                request.out_port = OfPort::from_u16(reader.u16()?);
-                let len = reader.u16()?;
+                flags = reader.u16()?;
+                let out_port = reader.u16()?;
+                match_len = reader.u16()?;
                 request.table_id = reader.u8()?;
-                (flags, reader.bytes(5)?, len)
+                request.flags = decode_flags(form, flags)?;
+                zeros(reader.bytes(5)?)?;
+                request.out_port = OfPort::from_u16(out_port);
             }
             Form::Onf => {
-                let (flags, len) = (reader.u16()?, reader.u16()?);
-                request.out_port = OfPort::from_u32(reader.u32()?)?;
+                flags = reader.u16()?;
+                match_len = reader.u16()?;
+                let out_port = reader.u32()?;
                 request.table_id = reader.u8()?;
-                (flags, reader.bytes(3)?, len)
+                request.flags = decode_flags(form, flags)?;
+                zeros(reader.bytes(3)?)?;
+                request.out_port = OfPort::from_u32(out_port)?;
             }
             Form::Of14 => {
-                request.out_port = OfPort::from_u32(reader.u32()?)?;
+                let out_port = reader.u32()?;
                 request.out_group = reader.u32()?;
-                let flags = reader.u16()?;
+                flags = reader.u16()?;
                 request.table_id = reader.u8()?;
-                request.command = decode_command(reader.u8()?)?;
-                (flags, &[][..], 0)
+                request.command = MonitorCommand(reader.u8()?);
+                match_len = 0;
+                request.flags = decode_flags(form, flags)?;
+                request.out_port = OfPort::from_u32(out_port)?;
             }
-        };
-        if zeros.iter().any(|&byte| byte != 0) {
-            return Err(OfError::NXBRC_MUST_BE_ZERO);
-        }
-        request.flags = decode_flags(form, flags)?;
-        if form == Form::Of14 && request.command == MonitorCommand::Delete {
-            match_len = 0;
         }
         request.flow_match = take_match(form, usize::from(match_len), reader)?;
         Ok(request)
+    }
+
+    /// One that asks for nothing, about every flow.
+    fn any() -> MonitorRequest {
+        MonitorRequest {
+            id: 0,
+            command: MonitorCommand::ADD,
+            flags: MonitorFlags::empty(),
+            out_port: OfPort::NONE,
+            out_group: u32::MAX,
+            table_id: 0xff,
+            flow_match: Match::any(),
+        }
     }
 
     /// Appends the monitor.
@@ -257,7 +263,7 @@ impl MonitorRequest {
                 out.put_u32(self.out_group);
                 out.put_u16(flags);
                 out.put_u8(self.table_id);
-                out.put_u8(self.command as u8);
+                out.put_u8(self.command.0);
             }
         }
         let len = put_match(form, version, &self.flow_match, out);
@@ -269,13 +275,8 @@ impl MonitorRequest {
     }
 }
 
-fn decode_command(wire: u8) -> Result<MonitorCommand, OfError> {
-    match wire {
-        0 => Ok(MonitorCommand::Add),
-        1 => Ok(MonitorCommand::Modify),
-        2 => Ok(MonitorCommand::Delete),
-        _ => Err(OfError::OFPMOFC_BAD_COMMAND),
-    }
+fn zeros(bytes: &[u8]) -> Result<(), OfError> {
+    if bytes.iter().all(|&byte| byte == 0) { Ok(()) } else { Err(OfError::NXBRC_MUST_BE_ZERO) }
 }
 
 fn decode_flags(form: Form, wire: u16) -> Result<MonitorFlags, OfError> {

@@ -21,7 +21,7 @@ impl PropType {
     pub(crate) fn unknown(self) -> OfError {
         match self {
             PropType::Plain(_) => OfError::OFPBPC_BAD_TYPE,
-            PropType::Exp(..) => OfError::OFPBPC_BAD_EXPERIMENTER,
+            PropType::Exp(..) => OfError::OFPBPC_BAD_EXP_TYPE,
         }
     }
 }
@@ -60,17 +60,14 @@ pub(crate) fn only_u32(mut contents: Reader<'_>) -> Result<u32, OfError> {
     if contents.is_empty() { Ok(value) } else { Err(OfError::OFPBPC_BAD_LEN) }
 }
 
-/// The contents of a property that hold one 16-bit number and two bytes of padding.
+/// The contents of a property that begin with a 16-bit number. As its padding is sometimes counted, any length will do.
 pub(crate) fn only_u16(mut contents: Reader<'_>) -> Result<u16, OfError> {
-    let value = contents.u16()?;
-    contents.skip(2)?;
-    if contents.is_empty() { Ok(value) } else { Err(OfError::OFPBPC_BAD_LEN) }
+    contents.u16()
 }
 
-/// The contents of a property that hold one byte.
+/// The contents of a property that begin with one byte. As its padding is sometimes counted, any length will do.
 pub(crate) fn only_u8(mut contents: Reader<'_>) -> Result<u8, OfError> {
-    let value = contents.u8()?;
-    if contents.is_empty() { Ok(value) } else { Err(OfError::OFPBPC_BAD_LEN) }
+    contents.u8()
 }
 
 /// The contents of a property that hold four bytes of padding and one 64-bit number.

@@ -20,6 +20,11 @@ fn ours(bytes: &[u8]) -> Result<(), OfError> {
 fn is_for_a_switch(bytes: &[u8]) -> bool {
     let Ok(found) = message::kind::identify(bytes) else { return true };
     let name = format!("{:?}", found.kind);
+    // Of these ovs-ofctl checks less, or more, than ovs-vswitchd does.
+    let other = ["CtFlushZone", "SetControllerId", "SetFlowFormat", "TableFeaturesRequest", "Resume"];
+    if other.iter().any(|end| name.ends_with(end)) {
+        return false;
+    }
     let from_a_switch =
         ["Reply", "Status", "Removed", "Paused", "Resumed", "Forward", "PacketIn", "PacketIn2"];
     !from_a_switch.iter().any(|end| name.ends_with(end))

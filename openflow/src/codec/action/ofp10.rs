@@ -16,7 +16,7 @@ pub(super) fn lengths(kind: u16) -> Option<(usize, usize)> {
 /// Reads the body of an action.
 pub(super) fn decode(_: Version, kind: u16, r: &mut Reader<'_>) -> Result<Action, OfError> {
     Ok(match kind {
-        0 => Action::Output { port: OfPort::from_u16(r.u16()?), max_len: r.u16()? },
+        0 => Action::Output { port: OfPort::from_u16(r.u16()?).to_output()?, max_len: r.u16()? },
         1 => set_vlan_vid(r.u16()?, true)?,
         2 => set_vlan_pcp(r.u8()?, true)?,
         3 => Action::StripVlan,

@@ -10,8 +10,9 @@ use crate::{OfError, OfPort, Version};
 pub(super) fn lengths(version: Version, kind: u16) -> Option<(usize, usize)> {
     match (kind, version) {
         (0, _) => Some((16, 16)),
-        (3 | 4, Version::V11) => Some((16, 16)),
-        (1..=10 | 13 | 14, Version::V11) => Some((8, 8)),
+        // Later versions gave these up; Open vSwitch still takes them there.
+        (3 | 4, _) => Some((16, 16)),
+        (1..=10 | 13 | 14, _) => Some((8, 8)),
         (15..=24, _) => Some((8, 8)),
         (25, _) if version >= Version::V12 => Some((8, usize::MAX)),
         (28, Version::V15) => Some((16, 32)),
@@ -22,11 +23,11 @@ pub(super) fn lengths(version: Version, kind: u16) -> Option<(usize, usize)> {
 
 /// Reads the body of an action.
 pub(super) fn decode(version: Version, kind: u16, r: &mut Reader<'_>) -> Result<Action, OfError> {
-    if version == Version::V11 && kind < 15 && kind != 0 {
+    if kind < 15 && kind != 0 {
         return decode_11(kind, r);
     }
     Ok(match kind {
-        0 => Action::Output { port: OfPort::from_u32(r.u32()?)?, max_len: r.u16()? },
+        0 => Action::Output { port: OfPort::from_u32(r.u32()?)?.to_output()?, max_len: r.u16()? },
         15 => Action::SetMplsTtl(r.u8()?),
         16 => Action::DecMplsTtl,
         17 => push_vlan(r.u16()?)?,
