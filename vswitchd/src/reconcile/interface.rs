@@ -26,6 +26,8 @@ pub(super) struct LiveInterface {
     /// The MTU and the MAC address that it was last told to have.
     told_mtu: Option<u32>,
     told_mac: Option<Mac>,
+    /// How often its link had changed when it was opened; what was before does not count.
+    resets_before: u64,
 }
 
 impl LiveInterface {
@@ -55,6 +57,7 @@ impl LiveInterface {
             status: DeviceStatus::virtual_port(own_mac),
             told_mtu: None,
             told_mac: None,
+            resets_before: world.netdevs.get(&spec.name).map_or(0, |device| device.resets),
         };
         let config = InterfaceConfig {
             name: spec.name.clone(),
@@ -118,7 +121,8 @@ impl LiveInterface {
             if let (Some(port), Some(mtu)) = (&self.port, status.mtu) {
                 port.set_mtu(mtu);
             }
-            self.status = status;
+            let link_resets = status.link_resets.saturating_sub(self.resets_before);
+            self.status = DeviceStatus { link_resets, ..status };
         }
         bridge.set_link(self.ofport, link_state(world.netdevs, &self.spec.name), self.status.mac.0);
     }

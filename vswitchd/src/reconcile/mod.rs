@@ -22,6 +22,7 @@ mod desired;
 pub mod devices;
 mod identity;
 mod interface;
+mod left_overs;
 mod plan;
 mod port;
 pub mod spec;
@@ -36,8 +37,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use datapath::Datapath;
-use datapath::netdev::{Change, Links, Netdevs};
-use datapath::port::{silence, tap};
+use datapath::netdev::{Change, Netdevs};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use ofproto::Switch;
@@ -260,13 +260,13 @@ impl Reconciler {
             let first = !self.began;
             self.began = true;
             if first {
-                clear_left_overs();
+                left_overs::clear();
             }
             self.read();
             self.applied = Some(seqno);
             self.apply(conn);
             if first {
-                clear_strays();
+                left_overs::clear_strays();
             }
             self.writer.config_applied(self.desired.global.stats_interval, now);
         } else if device_news {
@@ -322,26 +322,5 @@ impl Reconciler {
         let (actual, mut world) = self.parts(conn);
         actual.remove_all(false, &mut world);
         self.applied = None;
-    }
-}
-
-/// Takes away what a switch that crashed left on devices of this host.
-fn clear_left_overs() {
-    let links = Links::here().and_then(|mut links| links.all());
-    let indexes = links.map(|links| links.into_iter().map(|link| link.index).collect::<Vec<_>>());
-    if let Err(error) = indexes.and_then(silence::remove_left_overs) {
-        tracing::debug!(target: "netdev_linux", "filters of an earlier process may be left: {error}");
-    }
-}
-
-/// Removes our devices of bridges that were deleted while no switch ran.
-fn clear_strays() {
-    match tap::remove_strays() {
-        Ok(names) => {
-            names.iter().for_each(|name| tracing::info!(target: "bridge", "removed left-over device {name}"));
-        }
-        Err(error) => {
-            tracing::debug!(target: "netdev_linux", "devices of an earlier process may be left: {error}");
-        }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use datapath::{Config, Datapath};
@@ -18,11 +18,15 @@ const SCHEMA: &str = "/usr/share/openvswitch/vswitch.ovsschema";
 const PATIENCE: Duration = Duration::from_secs(20);
 const RECONCILER: Token = Token(1 << 20);
 
+/// One switch per process: it keeps its taps by name.
+static ONE_SWITCH: Mutex<()> = Mutex::new(());
+
 /// See the module documentation. Everything goes when it is dropped.
 pub(crate) struct Bench {
     pub(crate) dir: TempDir,
     server: Option<Child>,
     switch: Option<Parts>,
+    _alone: MutexGuard<'static, ()>,
 }
 
 /// What lives from the start of the switch to its end.
@@ -45,8 +49,10 @@ impl Bench {
 
     /// A namespace and a database.
     pub(crate) fn without_switch() -> Self {
+        let alone = ONE_SWITCH.lock().unwrap_or_else(PoisonError::into_inner);
         unshare(CloneFlags::CLONE_NEWNET).expect("these tests are to be run by root");
-        let mut bench = Self { dir: TempDir::new().expect("a directory"), server: None, switch: None };
+        let dir = TempDir::new().expect("a directory");
+        let mut bench = Self { dir, server: None, switch: None, _alone: alone };
         bench.sh("ip link set lo up");
         bench.tool("ovsdb-tool", &["create", &bench.path("conf.db"), SCHEMA]);
         bench.start_server();
