@@ -19,7 +19,7 @@ pub const IDLE_TIMEOUT_MS: u64 = 10_000;
 /// A message of a bundle, read and found good.
 #[derive(Debug)]
 pub struct Entry<T> {
-    /// The message as it came, for errors about it.
+    /// The message that added it, for errors about it.
     pub message: Bytes,
     /// What it asks for.
     pub request: T,

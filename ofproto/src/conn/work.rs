@@ -11,7 +11,7 @@ use openflow::message::{Aggregate, BundleControl, Message, ReplyWriter, StatsRep
 use super::budget::Budget;
 use super::bundle::{Bundle, Entry};
 use super::handle::bundle::{BundleRequest, reply_to};
-use super::handle::{flow, packet_out, port, table};
+use super::handle::{flow, group, packet_out, port, table};
 use super::ofconn::OfConn;
 use crate::{Bridge, Rule, TABLES, Txn};
 
@@ -218,14 +218,14 @@ impl Commit {
     fn start(&mut self, request: &BundleRequest, bridge: &Bridge, now_ns: u64) -> Result<(), OfError> {
         match request {
             BundleRequest::FlowMod(fm) => match &mut self.txn {
-                Some(txn) => flow::apply(txn, bridge, fm, now_ns),
+                Some(txn) => txn.apply(fm, now_ns),
                 None => Err(OfError::OFPBFC_MSG_FAILED),
             },
             // A change of a port cannot be taken back.
             BundleRequest::PortMod(_) if self.atomic => Err(OfError::OFPBFC_MSG_FAILED),
             BundleRequest::PortMod(port_mod) => port::check_mod(bridge, port_mod).map(|_| ()),
-            BundleRequest::GroupMod(group_mod) => super::handle::group::group_mod(group_mod),
-            BundleRequest::PacketOut(out) => packet_out::check(bridge, out),
+            BundleRequest::GroupMod(group_mod) => group::group_mod(group_mod),
+            BundleRequest::PacketOut(_) => Ok(()),
         }
     }
 }

@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use openflow::message::{
-    self, BundleAdd, BundleCommand, BundleControl, GroupMod, Message, PacketOut, PortMod,
+    self, BundleAdd, BundleCommand, BundleControl, BundleFlags, GroupMod, Message, PacketOut, PortMod,
 };
 use openflow::{FlowMod, OfError};
 
-use super::{Outcome, Turn};
+use super::{Outcome, Turn, flow, group, packet_out, port};
 use crate::conn::bundle::Entry;
 use crate::conn::work::{Commit, Work};
 
@@ -44,9 +44,9 @@ pub(super) fn control(
     Ok(Outcome::Done)
 }
 
-/// The reply to a request: its number is the next.
+/// The reply to a request: its number is the next, its flags say nothing.
 pub(in crate::conn) fn reply_to(request: &BundleControl) -> BundleControl {
-    BundleControl { command: BundleCommand(request.command.0 + 1), ..*request }
+    BundleControl { command: BundleCommand(request.command.0 + 1), flags: BundleFlags::empty(), ..*request }
 }
 
 fn commit(turn: &mut Turn<'_>, control: BundleControl, bytes: &Bytes) -> Result<Outcome, OfError> {
@@ -65,13 +65,26 @@ pub(super) fn add(turn: &mut Turn<'_>, add: BundleAdd, bytes: &Bytes) -> Result<
     let now_ms = turn.now_ns / 1_000_000;
     let session = turn.session()?;
     let (_, message) = message::decode(&add.message, &session.dialect)?;
+    let version = session.dialect.version;
     let request = match message {
-        Message::FlowMod(fm) => BundleRequest::FlowMod(fm),
-        Message::PortMod(port_mod) => BundleRequest::PortMod(port_mod),
-        Message::GroupMod(group_mod) => BundleRequest::GroupMod(group_mod),
-        Message::PacketOut(out) => BundleRequest::PacketOut(out),
+        Message::FlowMod(mut fm) => {
+            flow::check(&mut fm, version)?;
+            BundleRequest::FlowMod(fm)
+        }
+        Message::PortMod(port_mod) => {
+            port::check_mod(turn.bridge, &port_mod)?;
+            BundleRequest::PortMod(port_mod)
+        }
+        Message::GroupMod(group_mod) => {
+            group::group_mod(&group_mod)?;
+            BundleRequest::GroupMod(group_mod)
+        }
+        Message::PacketOut(mut out) => {
+            packet_out::check(&mut out, version)?;
+            BundleRequest::PacketOut(out)
+        }
         _ => return Err(OfError::OFPBFC_MSG_UNSUP),
     };
-    let entry = Entry { message: add.message, request };
-    session.bundles.add(add.bundle_id, add.flags, bytes, entry, now_ms)
+    let entry = Entry { message: bytes.clone(), request };
+    turn.session()?.bundles.add(add.bundle_id, add.flags, bytes, entry, now_ms)
 }

@@ -4,42 +4,50 @@ use std::sync::Arc;
 
 use openflow::flow_stats::{FlowStats, FlowStatsRequest};
 use openflow::message::{Aggregate, StatsReply};
-use openflow::{FlowMod, OfError};
+use openflow::{FlowMod, FlowModCommand, OfError, Version};
 
 use super::{Outcome, Turn};
 use crate::conn::age::age;
 use crate::conn::work::Work;
-use crate::{Bridge, Filter, Rule, TABLES, Txn};
+use crate::{Filter, HIDDEN_TABLE, Rule};
 
+/// Ports from here on are reserved names.
+pub(in crate::conn) const FIRST_RESERVED_PORT: u16 = 0xff00;
+/// A flow may go to any table that can be named.
+const NO_TABLE_LIMIT: u8 = 255;
 /// Stands for all tables (`OFPTT_ALL`).
 const ALL_TABLES: u8 = 0xff;
 
-pub(super) fn flow_mod(turn: &mut Turn<'_>, fm: &FlowMod) -> Result<Outcome, OfError> {
+pub(super) fn flow_mod(turn: &mut Turn<'_>, fm: &mut FlowMod) -> Result<Outcome, OfError> {
     turn.may_change()?;
     if turn.must_wait() {
         return Ok(Outcome::Wait);
     }
+    let version = turn.session()?.dialect.version;
+    check(fm, version)?;
     let mut txn = turn.bridge.begin();
-    apply(&mut txn, turn.bridge, fm, turn.now_ns)?;
+    txn.apply(fm, turn.now_ns)?;
     txn.commit();
     Ok(Outcome::Done)
 }
 
-/// Does one flow-mod out of sight.
-pub(in crate::conn) fn apply(
-    txn: &mut Txn,
-    bridge: &Bridge,
-    fm: &FlowMod,
-    now_ns: u64,
-) -> Result<(), OfError> {
-    let _ = bridge;
-    txn.apply(fm, now_ns)
+/// Whether a flow-mod can be done, as far as that does not depend on what flows there are.
+pub(in crate::conn) fn check(fm: &mut FlowMod, version: Version) -> Result<(), OfError> {
+    fm.check(version, FIRST_RESERVED_PORT, NO_TABLE_LIMIT)?;
+    if fm.table_id == Some(HIDDEN_TABLE) {
+        return Err(OfError::OFPBRC_EPERM);
+    }
+    if !matches!(fm.command, FlowModCommand::Delete | FlowModCommand::DeleteStrict) {
+        crate::check::instructions(&fm.instructions)?;
+    }
+    // No packet is ever kept in the switch, so there is none to refer to.
+    if fm.buffer_id == u32::MAX { Ok(()) } else { Err(OfError::OFPBRC_BUFFER_UNKNOWN) }
 }
 
 fn filter(request: &FlowStatsRequest) -> Result<Filter, OfError> {
     let table = match request.table_id {
         ALL_TABLES => None,
-        table if table < TABLES => Some(table),
+        table if table <= HIDDEN_TABLE => Some(table),
         _ => return Err(OfError::OFPBRC_BAD_TABLE_ID),
     };
     Ok(Filter {

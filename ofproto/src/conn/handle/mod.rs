@@ -167,7 +167,7 @@ fn dispatch(turn: &mut Turn<'_>, message: Message, bytes: &Bytes) -> Result<Outc
         }
         Message::PortMod(port_mod) => port::port_mod(turn, &port_mod)?,
         Message::TableMod(table_mod) => table::table_mod(turn, &table_mod)?,
-        Message::FlowMod(flow_mod) => return flow::flow_mod(turn, &flow_mod),
+        Message::FlowMod(mut flow_mod) => return flow::flow_mod(turn, &mut flow_mod),
         Message::GroupMod(group_mod) => {
             turn.may_change()?;
             group::group_mod(&group_mod)?;
@@ -176,7 +176,7 @@ fn dispatch(turn: &mut Turn<'_>, message: Message, bytes: &Bytes) -> Result<Outc
             turn.may_change()?;
             group::meter_mod(&meter_mod)?;
         }
-        Message::PacketOut(out) => packet_out::packet_out(turn, &out)?,
+        Message::PacketOut(mut out) => packet_out::packet_out(turn, &mut out)?,
         Message::BundleControl(control) => return bundle::control(turn, control, bytes),
         Message::BundleAdd(add) => bundle::add(turn, add, bytes)?,
         Message::RoleRequest(role) => role::role_request(turn, role)?,
