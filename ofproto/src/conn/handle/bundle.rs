@@ -6,7 +6,7 @@ use openflow::message::{
 };
 use openflow::{FlowMod, OfError};
 
-use super::{Outcome, Turn, flow, group, packet_out, port};
+use super::{Outcome, Turn, flow, packet_out};
 use crate::conn::bundle::Entry;
 use crate::conn::work::{Commit, Work};
 
@@ -71,14 +71,8 @@ pub(super) fn add(turn: &mut Turn<'_>, add: BundleAdd, bytes: &Bytes) -> Result<
             flow::check(&mut fm, version)?;
             BundleRequest::FlowMod(fm)
         }
-        Message::PortMod(port_mod) => {
-            port::check_mod(turn.bridge, &port_mod)?;
-            BundleRequest::PortMod(port_mod)
-        }
-        Message::GroupMod(group_mod) => {
-            group::group_mod(&group_mod)?;
-            BundleRequest::GroupMod(group_mod)
-        }
+        Message::PortMod(port_mod) => BundleRequest::PortMod(port_mod),
+        Message::GroupMod(group_mod) => BundleRequest::GroupMod(group_mod),
         Message::PacketOut(mut out) => {
             packet_out::check(&mut out, version)?;
             BundleRequest::PacketOut(out)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use openflow::flow_stats::{FlowStats, FlowStatsRequest};
 use openflow::message::{Aggregate, StatsReply};
-use openflow::{FlowMod, FlowModCommand, OfError, Version};
+use openflow::{FlowMod, OfError, Version};
 
 use super::{Outcome, Turn};
 use crate::conn::age::age;
@@ -31,14 +31,11 @@ pub(super) fn flow_mod(turn: &mut Turn<'_>, fm: &mut FlowMod) -> Result<Outcome,
     Ok(Outcome::Done)
 }
 
-/// Whether a flow-mod can be done, as far as that does not depend on what flows there are.
+/// Whether a flow-mod can be done, as far as that does not depend on what flows, groups and meters there are.
 pub(in crate::conn) fn check(fm: &mut FlowMod, version: Version) -> Result<(), OfError> {
     fm.check(version, FIRST_RESERVED_PORT, NO_TABLE_LIMIT)?;
     if fm.table_id == Some(HIDDEN_TABLE) {
         return Err(OfError::OFPBRC_EPERM);
-    }
-    if !matches!(fm.command, FlowModCommand::Delete | FlowModCommand::DeleteStrict) {
-        crate::check::instructions(&fm.instructions)?;
     }
     // No packet is ever kept in the switch, so there is none to refer to.
     if fm.buffer_id == u32::MAX { Ok(()) } else { Err(OfError::OFPBRC_BUFFER_UNKNOWN) }
