@@ -36,9 +36,7 @@ fn action(action: &Action) -> Result<(), OfError> {
         | Action::DeleteField(_)
         | Action::Encap(_)
         | Action::Decap(_)
-        | Action::DecNshTtl
-        | Action::DebugSlow
-        | Action::DebugRecirc => Err(OfError::OFPBAC_BAD_TYPE),
+        | Action::DecNshTtl => Err(OfError::OFPBAC_BAD_TYPE),
         _ => Ok(()),
     }
 }

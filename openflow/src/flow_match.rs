@@ -88,9 +88,13 @@ impl Match {
 
     /// Matches nothing of a field any more.
     pub fn clear(&mut self, field: FieldId) {
-        if let Some(place) = field.info().place {
-            place.set(&mut self.key, 0);
-            place.set(&mut self.mask.0, 0);
+        match field {
+            FieldId::InPort => self.clear(FieldId::InPortOxm),
+            _ => {
+                let Some(place) = field.info().place else { return };
+                place.set(&mut self.key, 0);
+                place.set(&mut self.mask.0, 0);
+            }
         }
     }
 

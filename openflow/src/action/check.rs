@@ -28,6 +28,7 @@ const PRESENT: u16 = packet::key::VLAN_PRESENT;
 /// Checks the instructions of a flow with this match. What later encoding needs to know of the match is noted in the actions.
 pub fn check(instructions: &mut Instructions, m: &Match, params: &CheckParams) -> Result<(), OfError> {
     let mut walk = Walk { m: *m, params: *params, loose: false, inconsistent: false };
+    check_connection(m)?;
     if let Some(id) = instructions.meter {
         check_meter(id)?;
     }
@@ -47,6 +48,14 @@ pub fn check_list(actions: &mut [Action], m: &Match, params: &CheckParams) -> Re
     let mut walk = Walk { m: *m, params: *params, loose: false, inconsistent: false };
     walk.list(actions)?;
     walk.verdict()
+}
+
+/// The addresses of a connection's original direction need an EtherType beside them.
+fn check_connection(m: &Match) -> Result<(), OfError> {
+    let is_matched = |fields: [FieldId; 2]| fields.into_iter().any(|field| !m.is_wild(field));
+    let v4 = is_matched([FieldId::CtNwSrc, FieldId::CtNwDst]) && !Prereq::Ipv4.holds(&m.key);
+    let v6 = is_matched([FieldId::CtIpv6Src, FieldId::CtIpv6Dst]) && !Prereq::Ipv6.holds(&m.key);
+    if v4 || v6 { Err(OfError::OFPBAC_MATCH_INCONSISTENT) } else { Ok(()) }
 }
 
 fn check_meter(id: u32) -> Result<(), OfError> {
@@ -109,7 +118,12 @@ impl Walk {
             Action::Resubmit(resubmit) if resubmit.with_ct_orig && !self.holds(Prereq::Ct) => {
                 Err(OfError::OFPBAC_MATCH_INCONSISTENT)
             }
-            Action::Clone(actions) => self.clone().list(actions),
+            Action::Clone(actions) => {
+                let mut inner = self.clone();
+                inner.list(actions)?;
+                self.inconsistent |= inner.inconsistent;
+                Ok(())
+            }
             Action::Ct(ct) => self.ct(ct),
             Action::Nat(nat) => self.nat(nat),
             Action::Learn(learn) => self.learn(learn),
@@ -150,6 +164,7 @@ impl Walk {
                 self.expect(self.holds(Prereq::Ethernet) && self.holds(Prereq::Mpls));
                 self.m.key.eth_type.set(*ethertype);
             }
+            Action::FinTimeout { .. } => self.expect(self.m.key.nw_proto == 6),
             _ => {}
         }
         Ok(())

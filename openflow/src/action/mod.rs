@@ -189,10 +189,6 @@ pub enum Action {
     DecNshTtl,
     /// Pass through a meter.
     Meter(u32),
-    /// Send the packet through the slow path (debugging).
-    DebugSlow,
-    /// Recirculate (debugging).
-    DebugRecirc,
 }
 
 /// `controller`: send to the controllers.

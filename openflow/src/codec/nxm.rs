@@ -80,10 +80,7 @@ fn add_field(m: &mut Match, field: &'static Field, value: u128, mask: u128) -> R
     if !m.is_wild(field.id) {
         return Err(OfError::OFPBMC_DUP_FIELD);
     }
-    if field.id == FieldId::InPort {
-        let port = crate::OfPort::from_u16(value as u16);
-        m.set_masked(FieldId::InPortOxm, u128::from(port.0), if mask == 0 { 0 } else { u128::MAX });
-    } else if mask != 0 {
+    if mask != 0 {
         m.set_masked(field.id, value, mask & field.exact());
     }
     Ok(())
@@ -105,11 +102,11 @@ fn pull_entry(reader: &mut Reader<'_>, allow_cookie: bool) -> Result<Entry, OfEr
         true => payload.split_at(payload.len() / 2),
         false => (payload, &[][..]),
     };
+    if value.iter().zip(mask).any(|(v, m)| v & !m != 0) {
+        return Err(OfError::OFPBMC_BAD_WILDCARDS);
+    }
     if field.is_none() && !is_cookie {
         return Ok(Entry::Unknown);
-    }
-    if header.has_mask() && value.iter().zip(mask).any(|(v, m)| v & !m != 0) {
-        return Err(OfError::OFPBMC_BAD_WILDCARDS);
     }
     let (value, mask) = (number(value), header.has_mask().then(|| number(mask)));
     let Some(field) = field else {

@@ -133,8 +133,7 @@ impl Field {
     pub fn is_value_valid(&self, value: u128) -> bool {
         let valid = match self.id {
             FieldId::NwTos => 0xfc,
-            FieldId::CtState => 0xff,
-            FieldId::TunFlags | FieldId::TcpFlags | FieldId::Ipv6Label => ones(self.n_bits),
+            FieldId::TcpFlags | FieldId::Ipv6Label => ones(self.n_bits),
             _ => self.exact(),
         };
         value & !valid == 0

@@ -109,7 +109,7 @@ pub static FIELDS: [Field; N_FIELDS] = {
         row(
             (Id::TunFlags, "tun_flags", None),
             (2, 1),
-            at(offset_of!(FlowKey, tun_flags), 2, 0, 16),
+            at(offset_of!(FlowKey, tun_flags), 2, 0, 1),
             (TunFlags, MASK, RW, P::None),
             &[nx(104)],
         ),
@@ -563,7 +563,7 @@ pub static FIELDS: [Field; N_FIELDS] = {
         row(
             (Id::InPort, "in_port", None),
             (2, 16),
-            at(offset_of!(FlowKey, in_port), 4, 0, 32),
+            at(offset_of!(FlowKey, in_port), 4, 0, 16),
             (Port16, EXACT, RW, P::None),
             &[of(0)],
         ),
@@ -598,7 +598,7 @@ pub static FIELDS: [Field; N_FIELDS] = {
         row(
             (Id::CtState, "ct_state", None),
             (4, 32),
-            at(offset_of!(FlowKey, ct_state), 4, 0, 32),
+            at(offset_of!(FlowKey, ct_state), 4, 0, 8),
             (CtState, MASK, RO, P::None),
             &[nx(105)],
         ),

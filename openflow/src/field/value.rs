@@ -4,6 +4,7 @@ use packet::FlowKey;
 use zerocopy::IntoBytes;
 
 use super::{Field, FieldId, Place, ones};
+use crate::OfPort;
 
 impl Place {
     /// The value in `key`.
@@ -33,12 +34,13 @@ impl Field {
     }
 
     /// Sets this field in `key`. Writing a VLAN id or priority in OpenFlow 1.0's way, or a priority in any way, makes the tag
-    /// present; writing the DSCP leaves the ECN bits alone. A field without a place is left alone.
+    /// present; a port of 16 bits becomes one of 32; writing the DSCP leaves the ECN bits alone. A field without a place is left alone.
     ///
     /// Done to a mask with the bits of a mask as `value`, it un-wildcards what a match on the field looks at.
     pub fn set(&self, key: &mut FlowKey, value: u128) {
         let Some(place) = self.place else { return };
         match self.id {
+            FieldId::InPort => key.in_port.set(OfPort::from_u16(value as u16).0),
             FieldId::NwTos => place.set(key, value & 0xfc | place.get(key) & 3),
             FieldId::DlVlan | FieldId::DlVlanPcp | FieldId::VlanPcp => {
                 place.set(key, value);

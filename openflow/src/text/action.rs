@@ -5,11 +5,11 @@ use std::net::IpAddr;
 
 use super::List;
 use super::value::{hex, mac, value_text};
+use crate::OfPort;
 use crate::action::{
     Action, Controller, Ct, CtRange, CtZone, Instructions, Nat, NatFlags, Resubmit, SetField, SetForm,
 };
 use crate::codec::action::segments;
-use crate::{FieldId, OfPort};
 
 /// A list of actions; `drop` when it is empty.
 pub fn actions(list: &[Action]) -> String {
@@ -80,8 +80,6 @@ impl fmt::Display for Action {
             Action::Decap(0xffff_fffe | 0xfffe) => f.write_str("decap()"),
             Action::Decap(kind) => write!(f, "decap(packet_type(ns={},id={:#x}))", kind >> 16, kind & 0xffff),
             Action::DecNshTtl => f.write_str("dec_nsh_ttl"),
-            Action::DebugSlow => f.write_str("debug_slow"),
-            Action::DebugRecirc => f.write_str("debug_recirc"),
             _ => header(self, f),
         }
     }
@@ -170,10 +168,7 @@ fn set_field(set: &SetField, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             .try_for_each(|(dst, value)| list.item(format_args!("load:{}->{dst}", hex((*value).into()))));
     }
     let name = set.field.name();
-    match set.field {
-        FieldId::InPort => write!(f, "set_field:{}->{name}", OfPort::from_u16(set.value as u16)),
-        _ => write!(f, "set_field:{}->{name}", value_text(set.field, set.value, set.mask)),
-    }
+    write!(f, "set_field:{}->{name}", value_text(set.field, set.value, set.mask))
 }
 
 fn write_resubmit(r: &Resubmit, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -30,7 +30,7 @@ impl fmt::Display for Multipath {
 
 impl fmt::Display for Bundle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let algorithm = if self.algorithm == 0 { "active_backup" } else { "hrw" };
+        let algorithm = ["active_backup", "hrw"].get(usize::from(self.algorithm)).unwrap_or(&"<unknown>");
         let name = if self.dst.is_some() { "bundle_load" } else { "bundle" };
         write!(f, "{name}({},{},{algorithm},ofport,", self.fields, self.basis)?;
         if let Some(dst) = &self.dst {

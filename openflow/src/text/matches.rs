@@ -78,7 +78,7 @@ impl Writer<'_, '_, '_> {
         if mask == id.info().exact() {
             self.list.item(format_args!("{name}={value}"))
         } else {
-            self.list.maybe(mask != 0, format_args!("{name}={}/{}", hex(value), hex(mask)))
+            self.list.maybe(mask != 0, format_args!("{name}={value:#x}/{mask:#x}"))
         }
     }
 
@@ -112,8 +112,8 @@ impl Writer<'_, '_, '_> {
         self.decimal(F::ConjId, "conj_id")?;
         self.hex(F::SkbPriority)?;
         self.port(F::ActsetOutput, "actset_output")?;
-        let (state, mask) = (self.m.key.ct_state.get(), self.m.mask.0.ct_state.get());
-        if mask == u32::MAX {
+        let (state, mask) = (self.m.value(F::CtState) as u32, self.m.mask_of(F::CtState) as u32);
+        if mask == 0xff {
             self.list.item(format_args!("ct_state={}", flags::joined(flags::CT_STATE, state)))?;
         } else if mask != 0 {
             self.list.item(format_args!("ct_state={}", flags::masked(flags::CT_STATE, state, mask)))?;
@@ -178,7 +178,8 @@ impl Writer<'_, '_, '_> {
         self.address6(F::TunIpv6Src)?;
         self.address6(F::TunIpv6Dst)?;
         self.decimal(F::TunGbpId, "tun_gbp_id")?;
-        self.hex(F::TunGbpFlags)?;
+        let gbp_flags = hex(self.m.value(F::TunGbpFlags));
+        self.list.maybe(!self.m.is_wild(F::TunGbpFlags), format_args!("tun_gbp_flags={gbp_flags}"))?;
         let (tos, ttl) = (self.m.key.tun_tos, self.m.key.tun_ttl);
         self.list.maybe(self.m.mask.0.tun_tos != 0, format_args!("tun_tos={tos:x}"))?;
         self.list.maybe(self.m.mask.0.tun_ttl != 0, format_args!("tun_ttl={ttl}"))?;
@@ -251,7 +252,7 @@ impl Writer<'_, '_, '_> {
 
     fn flow_label(&mut self) -> fmt::Result {
         let (label, mask) = (self.m.key.ipv6_label.get(), self.m.mask.0.ipv6_label.get());
-        if mask == u32::MAX {
+        if mask & 0xf_ffff == 0xf_ffff {
             return self.list.item(format_args!("ipv6_label={label:#07x}"));
         }
         self.list.maybe(mask != 0, format_args!("ipv6_label={label:#07x}/{mask:#07x}"))
@@ -288,12 +289,12 @@ impl Writer<'_, '_, '_> {
             }
         }
         let is_tcp = matches!(self.eth_type(), 0x0800 | 0x86dd) && self.m.key.nw_proto == 6;
-        let (value, mask) = (self.m.value(F::TcpFlags) as u32, self.m.mask_of(F::TcpFlags) as u32);
+        let (value, mask) = (self.m.value(F::TcpFlags) as u32, self.m.mask_of(F::TcpFlags) as u32 & 0xfff);
         if !is_tcp || mask == 0 {
             return Ok(());
         }
         let text = match mask {
-            0xffff => flags::joined(flags::TCP, value),
+            0xfff => flags::joined(flags::TCP, value),
             _ => flags::masked(flags::TCP, value, mask),
         };
         self.list.item(format_args!("tcp_flags={text}"))

@@ -126,7 +126,6 @@ fn set_field(
         return Err(ParseError::Prerequisite(field.name));
     }
     match (field.id, mask) {
-        (FieldId::InPort, _) => m.set_in_port(OfPort::from_u16(value as u16)),
         (_, Some(mask)) => m.set_masked(field.id, value, mask & field.exact()),
         (_, None) => m.set(field.id, value),
     }

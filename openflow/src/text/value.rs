@@ -63,11 +63,19 @@ pub(super) fn ipv4(value: u32, mask: u32) -> String {
 
 /// An IPv6 address, likewise.
 pub(super) fn ipv6(value: u128, mask: u128) -> String {
-    let addr = Ipv6Addr::from(value);
+    let addr = ipv6_addr(value);
     match mask.leading_ones() {
-        128 => addr.to_string(),
+        128 => addr,
         n if mask.count_ones() == n => format!("{addr}/{n}"),
-        _ => format!("{addr}/{}", Ipv6Addr::from(mask)),
+        _ => format!("{addr}/{}", ipv6_addr(mask)),
+    }
+}
+
+/// An IPv6 address as the C library writes it: when all but the last 32 bits are zero and those are no small number, as IPv4.
+fn ipv6_addr(value: u128) -> String {
+    match value {
+        0x1_0000..=0xffff_ffff => format!("::{}", Ipv4Addr::from(value as u32)),
+        _ => Ipv6Addr::from(value).to_string(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::set::{check_src, ofs_nbits, pull_field, put_nxm_header, put_ofs_nbits};
+use super::set::{check_src, ofs_nbits, pull_short_field, put_nxm_header, put_ofs_nbits};
 use super::{Outer, decode_list, encode_list};
 use crate::action::{Action, Ct, CtRange, CtZone, Nat, NatFlags, NatRange};
 use crate::codec::nxm;
@@ -27,6 +27,10 @@ pub(super) fn decode(version: Version, r: &mut Reader<'_>) -> Result<Action, OfE
     r.skip(3)?;
     let alg = r.u16()?;
     let actions = decode_list(version, r.rest(), Outer::Ct)?.actions;
+    let translates = |action: &Action| matches!(action, Action::Nat(nat) if nat.flags.0 != 0);
+    if !commit && actions.iter().any(translates) {
+        return Err(OfError::OFPBAC_BAD_ARGUMENT);
+    }
     let recirc_table = (table != NO_TABLE).then_some(table);
     Ok(Action::Ct(Box::new(Ct { commit, force, zone, recirc_table, alg, actions })))
 }
@@ -36,7 +40,7 @@ fn decode_zone(r: &mut Reader<'_>) -> Result<CtZone, OfError> {
         r.skip(4)?;
         return Ok(CtZone::Number(r.u16()?));
     }
-    let field = pull_field(r)?;
+    let field = pull_short_field(r)?;
     let (ofs, n_bits) = ofs_nbits(r.u16()?);
     let src = check_src(SubField { field, ofs, n_bits })?;
     if n_bits == 16 { Ok(CtZone::Field(src)) } else { Err(OfError::OFPBAC_BAD_SET_LEN) }
@@ -64,6 +68,7 @@ const IPV6_MIN: u16 = 4;
 const IPV6_MAX: u16 = 8;
 const PORT_MIN: u16 = 16;
 const PORT_MAX: u16 = 32;
+const PRESENT: u16 = 63;
 
 /// Reads the body of `nat`.
 pub(super) fn decode_nat(r: &mut Reader<'_>) -> Result<Action, OfError> {
@@ -71,7 +76,7 @@ pub(super) fn decode_nat(r: &mut Reader<'_>) -> Result<Action, OfError> {
     if r.bytes(2)? != [0; 2] {
         return Err(bad);
     }
-    let (flags, present) = (NatFlags(r.u16()?), r.u16()?);
+    let (flags, present) = (NatFlags(r.u16()?), r.u16()? & PRESENT);
     let both = NatFlags::SRC | NatFlags::DST;
     let none_but_others = !flags.has(both) && (flags.0 != 0 || present != 0);
     if flags.0 & !NatFlags::ALL != 0 || flags.0 & both == both || none_but_others {

@@ -1,6 +1,6 @@
 //! The `learn` action on the wire.
 
-use super::set::{check_dst, check_rest, check_src, pull_field, put_nxm_header};
+use super::set::{check_dst, check_rest, check_src, pull_field, pull_short_field, put_nxm_header};
 use crate::OfError;
 use crate::action::{Action, Learn, LearnDst, LearnFlags, LearnSpec, LearnSrc};
 use crate::codec::nxm;
@@ -92,7 +92,7 @@ fn decode_spec(r: &mut Reader<'_>, header: u16) -> Result<LearnSpec, OfError> {
 }
 
 fn pull_part(r: &mut Reader<'_>, n_bits: u16) -> Result<SubField, OfError> {
-    Ok(SubField { field: pull_field(r)?, ofs: r.u16()?, n_bits })
+    Ok(SubField { field: pull_short_field(r)?, ofs: r.u16()?, n_bits })
 }
 
 /// Whether only the second form can say it.

@@ -188,8 +188,6 @@ fn goes_into_set(action: &Action) -> bool {
             | Action::Conjunction { .. }
             | Action::Controller(_)
             | Action::CtClear
-            | Action::DebugRecirc
-            | Action::DebugSlow
             | Action::DeleteField(_)
             | Action::Enqueue { .. }
             | Action::Exit

@@ -14,7 +14,8 @@ const ANY: usize = usize::MAX;
 pub(super) fn lengths(version: Version, subtype: u16) -> Option<(usize, usize)> {
     let old = version == Version::V10;
     match subtype {
-        1 | 2 | 5 | 14 | 17 | 19 | 20 | 36 | 39 | 43 | 44 | 47 | 48 | 254 | 255 => {}
+        1 | 2 | 5 | 14 | 17 | 19 | 20 | 36 | 39 | 43 | 44 | 48 => {}
+        47 if version >= Version::V13 => {}
         4 | 18 | 23..=26 | 40 if old => {}
         30 | 31 if old => {}
         _ => return longer_lengths(version, subtype),
@@ -24,13 +25,14 @@ pub(super) fn lengths(version: Version, subtype: u16) -> Option<(usize, usize)> 
 
 fn longer_lengths(version: Version, subtype: u16) -> Option<(usize, usize)> {
     match subtype {
-        7 | 9 | 15 | 27 | 28 | 29 => Some((24, 24)),
+        7 | 9 | 15 | 27 | 28 | 29 | 32 => Some((24, 24)),
         10 => Some((32, 32)),
         22 if version <= Version::V11 => Some((32, 32)),
         22 => Some((32, 32)),
         38 | 41 => Some((32, 32)),
-        6 | 32 | 35 | 49 => Some((24, ANY)),
-        8 | 21 | 33 | 37 | 42 | 46 | 50 => Some((16, ANY)),
+        6 | 35 | 49 => Some((24, ANY)),
+        8 | 21 | 33 | 37 | 42 | 50 => Some((16, ANY)),
+        46 if version >= Version::V13 => Some((16, ANY)),
         34 => Some((16, 16)),
         12 | 13 | 16 => Some((32, ANY)),
         45 => Some((40, ANY)),
@@ -41,8 +43,8 @@ fn longer_lengths(version: Version, subtype: u16) -> Option<(usize, usize)> {
 /// Reads the body of an action, from its tenth byte on.
 pub(super) fn decode(version: Version, subtype: u16, r: &mut Reader<'_>) -> Result<Decoded, OfError> {
     if subtype == 22 {
-        let words = (r.skip(6)?, r.u64()?, r.u64()?);
-        return Ok(Decoded::Metadata(words.1, words.2));
+        zeros(r, 6)?;
+        return Ok(Decoded::Metadata(r.u64()?, r.u64()?));
     }
     decode_action(version, subtype, r).map(Decoded::Action)
 }
@@ -85,8 +87,6 @@ fn decode_action(version: Version, subtype: u16, r: &mut Reader<'_>) -> Result<A
         48 => Ok(Action::DecNshTtl),
         49 => check_pkt_larger(r),
         50 => delete_field(r),
-        254 => Ok(Action::DebugSlow),
-        255 => Ok(Action::DebugRecirc),
         _ => Err(OfError::OFPBAC_BAD_VENDOR_TYPE),
     }
 }

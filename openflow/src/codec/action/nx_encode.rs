@@ -103,8 +103,6 @@ fn subtype(action: &Action) -> Option<u16> {
         Action::DecNshTtl => 48,
         Action::CheckPktLarger { .. } => 49,
         Action::DeleteField(_) => 50,
-        Action::DebugSlow => 254,
-        Action::DebugRecirc => 255,
         _ => return None,
     })
 }
@@ -209,7 +207,6 @@ fn put_output_reg(out: &mut Vec<u8>, src: &SubField, max_len: u16, wide: bool) {
             put_ofs_nbits(out, src);
             put_number(out, max_len.into(), 2);
             put_nxm_header(out, src.field);
-            put_zeros(out, 6);
             start
         }
         false => {

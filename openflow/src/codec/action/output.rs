@@ -1,6 +1,6 @@
 //! Nicira's actions that output, sample or choose.
 
-use super::set::{check_dst, check_rest, check_src, ofs_nbits, pull_field};
+use super::set::{check_dst, check_rest, check_src, ofs_nbits, pull_field, pull_short_field};
 use crate::action::{Action, Bundle, Controller, HashFields, Multipath, Sample};
 use crate::codec::nxm;
 use crate::field::SubField;
@@ -10,10 +10,11 @@ use crate::{OfError, OfPort};
 
 /// Reads the body of `output:FIELD`.
 pub(super) fn decode_output_reg(r: &mut Reader<'_>) -> Result<Action, OfError> {
+    let pad = r.peek().get(8..).unwrap_or_default();
+    check_rest(&mut Reader::new(pad), OfError::OFPBAC_BAD_ARGUMENT)?;
     let (ofs, n_bits) = ofs_nbits(r.u16()?);
-    let src = SubField { field: pull_field(r)?, ofs, n_bits };
+    let src = SubField { field: pull_short_field(r)?, ofs, n_bits };
     let max_len = r.u16()?;
-    check_rest(r, OfError::OFPBAC_BAD_ARGUMENT)?;
     Ok(Action::OutputReg { src: check_src(src)?, max_len, wide: false })
 }
 
@@ -114,7 +115,7 @@ pub(super) fn decode_multipath(r: &mut Reader<'_>) -> Result<Action, OfError> {
     let (algorithm, max_link, arg) = (r.u16()?, r.u16()?, r.u32()?);
     r.skip(2)?;
     let (ofs, n_bits) = ofs_nbits(r.u16()?);
-    let dst = SubField { field: pull_field(r)?, ofs, n_bits };
+    let dst = SubField { field: pull_short_field(r)?, ofs, n_bits };
     let fields = hash_fields(fields)?;
     let too_narrow = n_bits < 16 && u32::from(max_link) + 1 > 1 << n_bits;
     if algorithm > 3 || too_narrow {
@@ -130,14 +131,17 @@ const MEMBER_TYPE: u32 = 0x0000_0002;
 pub(super) fn decode_bundle(r: &mut Reader<'_>, load: bool) -> Result<Action, OfError> {
     let (algorithm, fields, basis) = (r.u16()?, r.u16()?, r.u16()?);
     let (member_type, n_members, word) = (r.u32()?, r.u16()?, r.u16()?);
+    if r.len() < 8 + usize::from(n_members) * 2 {
+        return Err(OfError::OFPBAC_BAD_LEN);
+    }
     let fields = hash_fields(fields)?;
-    if algorithm > 1 || member_type != MEMBER_TYPE || n_members > 2048 {
+    if member_type != MEMBER_TYPE || n_members > 2048 {
         return Err(OfError::OFPBAC_BAD_ARGUMENT);
     }
     let dst = match load {
         true => {
             let (ofs, n_bits) = ofs_nbits(word);
-            let dst = check_dst(SubField { field: pull_field(r)?, ofs, n_bits })?;
+            let dst = check_dst(SubField { field: pull_short_field(r)?, ofs, n_bits })?;
             if n_bits < 16 {
                 return Err(OfError::OFPBAC_BAD_ARGUMENT);
             }
@@ -146,11 +150,8 @@ pub(super) fn decode_bundle(r: &mut Reader<'_>, load: bool) -> Result<Action, Of
         false if word != 0 || r.u32()? != 0 => return Err(OfError::OFPBAC_BAD_ARGUMENT),
         false => None,
     };
-    if r.bytes(4)? != [0; 4] {
+    if r.bytes(4)? != [0; 4] && !load {
         return Err(OfError::OFPBAC_BAD_ARGUMENT);
-    }
-    if r.len() < usize::from(n_members) * 2 {
-        return Err(OfError::OFPBAC_BAD_LEN);
     }
     let members = (0..n_members).map(|_| r.u16().map(OfPort::from_u16)).collect::<Result<_, _>>()?;
     Ok(Action::Bundle(Box::new(Bundle { fields, basis, algorithm, members, dst })))

@@ -42,7 +42,7 @@ fn set_field(entry: &Entry, mask: u128, form: SetForm) -> Result<Action, OfError
 /// Reads the body of Nicira's `load`.
 pub(super) fn decode_reg_load(r: &mut Reader<'_>) -> Result<Action, OfError> {
     let (ofs, n_bits) = ofs_nbits(r.u16()?);
-    let dst = check_dst(SubField { field: pull_field(r)?, ofs, n_bits })?;
+    let dst = check_dst(SubField { field: pull_short_field(r)?, ofs, n_bits })?;
     let value = u128::from(r.u64()?);
     if value & !ones(u32::from(n_bits)) != 0 {
         return Err(OfError::OFPBAC_BAD_ARGUMENT);
@@ -89,17 +89,18 @@ struct Entry {
 
 fn pull_entry(r: &mut Reader<'_>) -> Result<Entry, OfError> {
     let header = pull_header(r)?;
-    let field = lookup(header, true)?;
     let payload = r.bytes(header.payload()).map_err(|_| OfError::OFPBMC_BAD_LEN)?;
-    if !header.has_mask() {
-        return Ok(Entry { field, value: nxm::number(payload), mask: None });
+    let width = if header.has_mask() { payload.len() / 2 } else { payload.len() };
+    let (value, mask) = payload.split_at(width);
+    if value.iter().zip(mask).any(|(v, m)| v & !m != 0) {
+        return Err(OfError::OFPBMC_BAD_WILDCARDS);
     }
-    let (value, mask) = payload.split_at(payload.len() / 2);
-    let (value, mask) = (nxm::number(value), nxm::number(mask));
-    match value & !mask {
-        0 => Ok(Entry { field, value, mask: Some(mask) }),
-        _ => Err(OfError::OFPBMC_BAD_WILDCARDS),
-    }
+    let field = match lookup(header) {
+        None if header.names_any() => return Err(OfError::OFPBAC_BAD_SET_LEN),
+        found => found.ok_or(OfError::OFPBAC_BAD_SET_TYPE)?,
+    };
+    let mask = header.has_mask().then(|| nxm::number(mask));
+    Ok(Entry { field, value: nxm::number(value), mask })
 }
 
 fn pull_header(r: &mut Reader<'_>) -> Result<Header, OfError> {
@@ -108,20 +109,25 @@ fn pull_header(r: &mut Reader<'_>) -> Result<Header, OfError> {
     Ok(header)
 }
 
-/// The field that a header names; a known one of the wrong length is told apart where there is a value.
-fn lookup(header: Header, has_value: bool) -> Result<&'static Field, OfError> {
-    match header.lookup() {
-        Some(field) if field.place.is_some() => Ok(field),
-        _ if has_value && header.names_any() => Err(OfError::OFPBAC_BAD_SET_LEN),
-        _ => Err(OfError::OFPBAC_BAD_SET_TYPE),
-    }
+/// The field that a header names, if we have a place for it.
+fn lookup(header: Header) -> Option<&'static Field> {
+    header.lookup().filter(|field| field.place.is_some())
 }
 
-/// Reads the header of a field that is named without a value.
+/// Reads the header of a field that is named without a value, of four or eight bytes.
 pub(super) fn pull_field(r: &mut Reader<'_>) -> Result<FieldId, OfError> {
     let header = pull_header(r)?;
-    let field = lookup(header, false)?;
+    let field = lookup(header).ok_or(OfError::OFPBMC_BAD_FIELD)?;
     if header.has_mask() { Err(OfError::OFPBMC_BAD_MASK) } else { Ok(field.id) }
+}
+
+/// The same in the older actions, whose headers have four bytes.
+pub(super) fn pull_short_field(r: &mut Reader<'_>) -> Result<FieldId, OfError> {
+    let header = Header(u64::from(r.u32()?) << 32);
+    match lookup(header) {
+        Some(field) if !header.has_mask() => Ok(field.id),
+        _ => Err(OfError::OFPBAC_BAD_SET_TYPE),
+    }
 }
 
 /// Splits bit offset and width, which share 16 bits.

@@ -1,5 +1,5 @@
-//! The plain actions of OpenFlow 1.1 to 1.5 (OpenFlow 1.5.1 clause 7.2.6; those of 1.1 that 1.2 replaced by set-field: OpenFlow 1.1
-//! clause A.2.5).
+//! The plain actions of OpenFlow 1.1 to 1.5 (OpenFlow 1.5.1 clause 7.2.6). Those of 1.1 that 1.2 replaced by set-field (OpenFlow 1.1
+//! clause A.2.5) are understood in later versions too.
 
 use super::{ofp10, set};
 use crate::action::{Action, DecTtl, L4Port};
@@ -23,7 +23,7 @@ pub(super) fn lengths(version: Version, kind: u16) -> Option<(usize, usize)> {
 
 /// Reads the body of an action.
 pub(super) fn decode(version: Version, kind: u16, r: &mut Reader<'_>) -> Result<Action, OfError> {
-    if kind < 15 && kind != 0 {
+    if (1..15).contains(&kind) {
         return decode_11(kind, r);
     }
     Ok(match kind {
