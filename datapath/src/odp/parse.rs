@@ -4,7 +4,7 @@
 //! list of the same kind again. A field that is not named is wild; one that is named without a mask is exact.
 
 use packet::key::{FRAG_ANY, FRAG_LATER, VLAN_PRESENT};
-use packet::parse::eth_type;
+use packet::parse::{ETH_TYPE_NONE, eth_type};
 use packet::{FlowKey, FlowMask};
 use zerocopy::byteorder::network_endian::{U16, U32};
 
@@ -23,6 +23,10 @@ const MAX_DEPTH: usize = 3;
 pub fn parse(text: &str, port: &dyn Fn(&str) -> Option<PortNo>) -> Result<(FlowKey, FlowMask), ParseError> {
     let mut reader = Reader { key: FlowKey::default(), mask: FlowKey::default(), port, tags: 0 };
     reader.list(text, 0)?;
+    if reader.key.eth_type.get() == 0 {
+        // None was given: a frame without one.
+        reader.key.eth_type.set(ETH_TYPE_NONE);
+    }
     Ok((reader.key, FlowMask(reader.mask)))
 }
 
