@@ -87,7 +87,8 @@ fn hit_path(c: &mut Criterion) {
     let now = || start.elapsed().as_nanos() as u64 + 1;
     for flows in [1, 1000, 10_000, 100_000] {
         let options = pcap(directory.path(), flows);
-        let replay = Arc::new(Port::new(PortNo(1), PortSpec::new("replay", PortKind::Replay(options.clone()))));
+        let replay =
+            Arc::new(Port::new(PortNo(1), PortSpec::new("replay", PortKind::Replay(options.clone()))));
         let mut queues = port::open(&replay, 1).unwrap();
         group.bench_function(BenchmarkId::new("floor", flows), |b| {
             let mut batch = Vec::new();
@@ -101,7 +102,9 @@ fn hit_path(c: &mut Criterion) {
             for _ in 0..flows.div_ceil(BATCH as u32) * 2 {
                 worker.step(now());
             }
-            group.bench_function(BenchmarkId::new(format!("{row:?}"), flows), |b| b.iter(|| worker.step(now())));
+            group.bench_function(BenchmarkId::new(format!("{row:?}"), flows), |b| {
+                b.iter(|| worker.step(now()))
+            });
         }
     }
     group.finish();

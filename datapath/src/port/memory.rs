@@ -13,6 +13,8 @@ use super::{Port, Queues, Readiness, RxQueue, TxQueue};
 struct Ends {
     to_switch: VecDeque<Packet>,
     from_switch: VecDeque<Packet>,
+    /// The most frames in `from_switch`.
+    room: usize,
     /// Readable while `to_switch` holds frames.
     event: Option<EventFd>,
 }
@@ -25,7 +27,8 @@ impl Default for Wires {
     fn default() -> Self {
         // Without a descriptor the worker polls.
         let event = EventFd::from_value_and_flags(0, EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC).ok();
-        Self(Arc::new(Mutex::new(Ends { to_switch: VecDeque::new(), from_switch: VecDeque::new(), event })))
+        let (to_switch, from_switch) = Default::default();
+        Self(Arc::new(Mutex::new(Ends { to_switch, from_switch, room: usize::MAX, event })))
     }
 }
 
@@ -42,6 +45,11 @@ impl Wires {
             // When its counter is full it is readable anyway.
             let _ = event.write(1);
         }
+    }
+
+    /// From now on at most so many sent frames wait here; what is more stays with the switch.
+    pub fn set_room(&self, frames: usize) {
+        self.ends().room = frames;
     }
 
     /// Takes the oldest frame that the switch sent.
@@ -88,6 +96,8 @@ impl RxQueue for MemoryQueue {
 
 impl TxQueue for MemoryQueue {
     fn send(&mut self, batch: &mut Vec<Packet>) {
-        self.0.ends().from_switch.extend(batch.drain(..));
+        let mut ends = self.0.ends();
+        let count = batch.len().min(ends.room.saturating_sub(ends.from_switch.len()));
+        ends.from_switch.extend(batch.drain(..count));
     }
 }

@@ -146,6 +146,31 @@ fn recirculation_looks_up_again_and_is_bounded() {
     assert_eq!(bench.datapath.port_stats(PortNo(1)).unwrap().dropped(DropReason::RecircTooDeep), 1);
 }
 
+#[test]
+fn a_full_port_holds_back_keeps_the_order_and_drops_only_the_excess() {
+    let mut bench = Bench::new(Config::default(), 2);
+    bench.set_rules(vec![Rule::on_port(1, vec![Action::Output(PortNo(2))])]);
+    bench.wires(2).set_room(10);
+    let frames: Vec<_> = (0..2000u16).map(|n| frame(1, 2, n)).collect();
+    frames.iter().for_each(|frame| bench.push(1, frame));
+    bench.settle();
+    assert_eq!(bench.received(2), frames[..10]);
+    let stats = |bench: &Bench| bench.datapath.port_stats(PortNo(2)).unwrap();
+    assert!(stats(&bench).tx.packets < 200, "nobody was held back");
+    // The port stays full for longer than the worker is patient: it goes on, and what is too much is lost.
+    while bench.datapath.port_stats(PortNo(1)).unwrap().rx.packets < 2000 {
+        std::thread::sleep(std::time::Duration::from_micros(100));
+        bench.settle();
+        assert!(bench.received(2).len() <= 10);
+    }
+    bench.wires(2).set_room(usize::MAX);
+    bench.settle();
+    let last = stats(&bench);
+    assert_ne!(last.dropped(DropReason::TxFull), 0);
+    assert_eq!(last.tx.packets + last.dropped(DropReason::TxFull), 2000);
+    assert_eq!(last.tx.bytes, last.tx.packets * 60);
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     /// Frames, all in one batch: source, destination, port.

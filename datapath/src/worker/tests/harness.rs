@@ -198,6 +198,10 @@ impl Bench {
         self.wires[port as usize].push(Packet::copy_of(frame).unwrap());
     }
 
+    pub(super) fn wires(&self, port: u32) -> &Wires {
+        &self.wires[port as usize]
+    }
+
     pub(super) fn settle(&mut self) {
         self.worker.settle(self.now);
     }
