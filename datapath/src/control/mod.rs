@@ -1,7 +1,9 @@
 //! [`Datapath`]: the control side. Ports come and go, packets are handed in, flows are dumped; no call stops a worker.
 //!
-//! Calls that change what workers do (ports, settings) are orders through a queue to each worker; those that must be complete on
-//! return wait until each worker has done them, which it does between two batches, so within a millisecond.
+//! Calls that change what workers do (ports, settings) are orders through a queue to each worker, done in order between two
+//! batches. Those that must be complete on return (closing a port, purging and sweeping flows) wait until each worker has done
+//! them: within a millisecond, or for all flows as long as a walk through them takes. Whoever makes such a call holds no lock
+//! that the owner's translation takes, since a worker may be waiting for it.
 
 mod config;
 mod ports;
@@ -200,7 +202,7 @@ impl Datapath {
         if threaded && (old.workers != config.workers || old.cpus != config.cpus) {
             return self.restart();
         }
-        self.order_all(|| Command::Configure(config.clone()));
+        self.order(|| Command::Configure(config.clone()));
         Ok(())
     }
 
@@ -219,13 +221,16 @@ impl Datapath {
         Ok(())
     }
 
-    /// Orders something of every worker and, where workers have threads, waits until all have done it.
-    fn order_all(&self, mut command: impl FnMut() -> Command) {
-        let crew = self.crew();
-        let orders: Vec<_> =
-            crew.workers.iter().map(|worker| (worker.clone(), worker.order(command()))).collect();
-        let threaded = !crew.threads.is_empty();
-        drop(crew);
+    /// Orders something of every worker; returns the orders' numbers.
+    fn order(&self, mut command: impl FnMut() -> Command) -> Vec<(Arc<WorkerShared>, u64)> {
+        self.crew().workers.iter().map(|worker| (worker.clone(), worker.order(command()))).collect()
+    }
+
+    /// Orders something of every worker and, where workers have threads, waits until all have done it. A worker may be in the
+    /// middle of a translation: callers hold no lock that the owner takes in there.
+    fn order_all(&self, command: impl FnMut() -> Command) {
+        let orders = self.order(command);
+        let threaded = !self.crew().threads.is_empty();
         if threaded
             && !poll_until(ORDER_TIMEOUT, || orders.iter().all(|(w, n)| w.done.load(Ordering::Acquire) >= *n))
         {
@@ -256,7 +261,7 @@ impl Datapath {
         drop(crew);
         let mut shares = shares.into_iter();
         let mut tx = queues.tx.into_iter();
-        self.order_all(|| Command::AddPort {
+        self.order(|| Command::AddPort {
             port: port.clone(),
             rx: shares.next().unwrap_or_default(),
             tx: tx.next().unwrap_or_else(|| Box::new(crate::port::null::Nowhere)),
@@ -278,8 +283,7 @@ impl Datapath {
     /// Closes a port that is to be opened again: a device of the switch's own stays, with the host's addresses on it. When this
     /// returns no worker uses it.
     pub fn close_port(&self, number: PortNo) -> Result<(), PortError> {
-        let mut table = self.table();
-        let (port, keep) = table.remove(number)?;
+        let (port, keep) = self.table().remove(number)?;
         self.order_all(|| Command::DelPort(number));
         self.shared.nowhere.inherit(&port.counters);
         drop(keep);
