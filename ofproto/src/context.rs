@@ -5,6 +5,7 @@
 //! until the counter has gone round.
 
 use std::hash::Hash;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use hashbrown::HashMap;
@@ -86,22 +87,28 @@ impl<T: Eq + Hash + Clone + std::fmt::Debug> Drop for Node<T> {
 struct Inner<T: Eq + Hash + Clone + std::fmt::Debug> {
     by_value: HashMap<T, (u32, Weak<Node<T>>)>,
     by_id: HashMap<u32, Weak<Node<T>>>,
-    last: u32,
     refused: u64,
 }
 
-/// Gives numbers to values.
+/// Gives numbers to values. All kinds of contexts draw from one row of numbers, as in Open vSwitch.
 #[derive(Debug)]
-pub(crate) struct Interner<T: Eq + Hash + Clone + std::fmt::Debug>(Mutex<Inner<T>>);
+pub(crate) struct Interner<T: Eq + Hash + Clone + std::fmt::Debug> {
+    inner: Mutex<Inner<T>>,
+    last: Arc<AtomicU32>,
+}
 
 impl<T: Eq + Hash + Clone + std::fmt::Debug> Interner<T> {
-    fn new() -> Arc<Self> {
+    fn new(last: &Arc<AtomicU32>) -> Arc<Self> {
         let (by_value, by_id) = (HashMap::new(), HashMap::new());
-        Arc::new(Self(Mutex::new(Inner { by_value, by_id, last: 0, refused: 0 })))
+        Arc::new(Self { inner: Mutex::new(Inner { by_value, by_id, refused: 0 }), last: Arc::clone(last) })
+    }
+
+    fn next_id(&self) -> u32 {
+        self.last.fetch_add(1, Ordering::Relaxed).wrapping_add(1)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner<T>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The node of this value, or `None` when there are too many.
@@ -114,11 +121,10 @@ impl<T: Eq + Hash + Clone + std::fmt::Debug> Interner<T> {
             inner.refused += 1;
             return None;
         }
-        let mut id = inner.last.wrapping_add(1).max(1);
-        while inner.by_id.contains_key(&id) {
-            id = id.wrapping_add(1).max(1);
+        let mut id = self.next_id();
+        while id == 0 || inner.by_id.contains_key(&id) {
+            id = self.next_id();
         }
-        inner.last = id;
         let node = Arc::new(Node { id, value: value.clone(), home: Arc::downgrade(self) });
         inner.by_value.insert(value, (id, Arc::downgrade(&node)));
         inner.by_id.insert(id, Arc::downgrade(&node));
@@ -146,7 +152,8 @@ pub(crate) struct Contexts {
 
 impl Default for Contexts {
     fn default() -> Self {
-        Self { punts: Interner::new(), frozen: Interner::new() }
+        let last = Arc::default();
+        Self { punts: Interner::new(&last), frozen: Interner::new(&last) }
     }
 }
 
@@ -156,7 +163,7 @@ mod tests {
 
     #[test]
     fn equal_values_share_and_let_go() {
-        let interner = Interner::new();
+        let interner = Interner::new(&Arc::default());
         let a = interner.intern("a".to_owned()).unwrap();
         let b = interner.intern("b".to_owned()).unwrap();
         let a2 = interner.intern("a".to_owned()).unwrap();
@@ -169,7 +176,7 @@ mod tests {
 
     #[test]
     fn their_number_is_bounded() {
-        let interner = Interner::new();
+        let interner = Interner::new(&Arc::default());
         let held: Vec<_> = (0..LIMIT).map(|n| interner.intern(n).unwrap()).collect();
         assert!(interner.intern(LIMIT).is_none());
         assert_eq!(interner.count(), (LIMIT, 1));

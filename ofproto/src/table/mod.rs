@@ -19,3 +19,6 @@ pub(crate) trait Versioned {
     /// Whether a reader at this version sees it.
     fn visible_at(&self, version: u64) -> bool;
 }
+
+#[cfg(test)]
+mod tests;

@@ -102,8 +102,9 @@ impl Xlate<'_> {
         let place = self.tracer.as_ref().map(super::trace::Tracer::place);
         self.note_below(Kind::Table, || "--. Executing action set:".into());
         self.in_action_set = true;
-        self.exit = false;
+        let exit = std::mem::take(&mut self.exit);
         self.actions(&set);
+        self.exit |= exit;
         self.in_action_set = false;
         if let (Some(tracer), Some(place)) = (&mut self.tracer, place) {
             tracer.go(place);

@@ -59,6 +59,8 @@ impl Xlate<'_> {
             Action::PopQueue => {
                 self.mask.0.skb_priority.set(u32::MAX);
                 self.flow.skb_priority = self.input.key.skb_priority;
+                let queue = self.flow.skb_priority.get();
+                self.note(Kind::Detail, || format!("queue = {queue:#x}").replace("0x0", "0"));
             }
             Action::Resubmit(resubmit) => self.resubmit(*resubmit),
             Action::Clone(actions) => self.clone_actions(actions),
@@ -221,7 +223,6 @@ impl Xlate<'_> {
             self.end_nested(outer);
         }
         (self.flow, self.stack, self.action_set, self.was_mpls) = saved;
-        self.exit = false;
     }
 
     fn controller_action(&mut self, controller: &Controller) {

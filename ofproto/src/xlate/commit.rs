@@ -150,9 +150,27 @@ impl Commit<'_> {
         {
             return;
         }
-        if matches!(self.flow.nw_proto, TCP | UDP | SCTP) || is_icmp(self.flow) {
+        if is_icmp(self.flow) {
+            self.icmp();
+        } else if matches!(self.flow.nw_proto, TCP | UDP | SCTP) {
             self.set(PORTS);
         }
+    }
+
+    /// Type and code are always set together.
+    fn icmp(&mut self) {
+        if (self.flow.tp_src, self.flow.tp_dst) == (self.base.tp_src, self.base.tp_dst) {
+            return;
+        }
+        let mut fields = SetFields { key: FlowKey::default(), mask: FlowMask::default() };
+        (fields.key.eth_type, fields.key.nw_proto) = (self.base.eth_type, self.base.nw_proto);
+        (fields.key.tp_src, fields.key.tp_dst) = (self.flow.tp_src, self.flow.tp_dst);
+        for mask in [&mut fields.mask.0, &mut self.mask.0] {
+            mask.tp_src.set(u16::MAX);
+            mask.tp_dst.set(u16::MAX);
+        }
+        self.out.push(Action::Set(Box::new(fields)));
+        (self.base.tp_src, self.base.tp_dst) = (self.flow.tp_src, self.flow.tp_dst);
     }
 
     fn vlans(&mut self) {

@@ -92,7 +92,7 @@ impl Xlate<'_> {
     pub(super) fn stack_pop(&mut self, dst: SubField) {
         match self.stack.pop() {
             Some((value, _)) => self.write(dst, value),
-            None => self.note(Kind::Warn, || "attempted to pop from empty stack".into()),
+            None => self.note(Kind::Error, || "stack underflow".into()),
         }
     }
 

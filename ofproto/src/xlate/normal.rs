@@ -30,6 +30,9 @@ impl Xlate<'_> {
             Some(input) => input,
             None if matches!(in_port, OfPort::NONE | OfPort::CONTROLLER) => &from_controller,
             None => {
+                if !bridge.ports.contains_key(&in_port) {
+                    self.note(Kind::Error, || format!("received packet on unknown port {in_port}"));
+                }
                 self.note(Kind::Warn, || "no input bundle, dropping".into());
                 return;
             }
