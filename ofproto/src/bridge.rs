@@ -150,6 +150,7 @@ impl Bridge {
         };
         let port = port_of(config, number, now_ns);
         bridge.ports.insert(number, port.clone());
+        bridge.order_ports();
         let slot = bridge.config_slot();
         let mut slots = vec![slot];
         match &config.attachment {
@@ -176,6 +177,7 @@ impl Bridge {
             bridge.numbers.release(number, now_ns);
         }
         bridge.bundle_of.remove(&number);
+        bridge.order_ports();
         let gone = lock(&bridge.macs).forget_port(number);
         let mut slots = vec![bridge.config_slot()];
         if let Some(dp) = port.dp {

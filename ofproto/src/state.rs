@@ -47,6 +47,8 @@ pub(crate) struct BridgeState {
     pub(crate) config: BridgeConfig,
     pub(crate) ports: BTreeMap<OfPort, Port>,
     pub(crate) numbers: Numbers,
+    /// The interfaces in the order in which a flood goes to them.
+    pub(crate) flood_order: Vec<OfPort>,
     /// In the order in which they were added, which is that of a flood.
     pub(crate) bundles: Vec<Arc<PortConfig>>,
     pub(crate) bundle_of: HashMap<OfPort, Arc<PortConfig>>,
@@ -70,6 +72,7 @@ impl BridgeState {
             config,
             ports: BTreeMap::new(),
             numbers: Numbers::default(),
+            flood_order: Vec::new(),
             bundles: Vec::new(),
             bundle_of: HashMap::new(),
             tables: tables.collect(),
@@ -84,6 +87,12 @@ impl BridgeState {
     /// The slot that changes with any setting of this bridge or its ports.
     pub(crate) fn config_slot(&self) -> Slot {
         Slot::of_hash(mix(self.seed, 3))
+    }
+
+    /// Makes the order of floods anew.
+    pub(crate) fn order_ports(&mut self) {
+        let ports = self.ports.values().cloned().collect();
+        self.flood_order = crate::conn::arrange(ports).iter().map(|port| port.number).collect();
     }
 
     /// Makes the map from interface to port settings anew.

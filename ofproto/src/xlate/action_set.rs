@@ -8,7 +8,7 @@ use super::trace::Kind;
 /// Kinds of which the last one counts, in the order in which they are done before anything is set.
 fn early_rank(action: &Action) -> Option<u8> {
     Some(match action {
-        Action::StripVlan => 0,
+        Action::StripVlan | Action::PopVlan => 0,
         Action::PopMpls(_) => 1,
         Action::PushMpls(_) => 2,
         Action::PushVlan(_) => 3,
@@ -66,10 +66,16 @@ pub(super) fn in_order(set: &[Action]) -> Vec<Action> {
     out
 }
 
+/// How a set is told in a trace, after a verb.
+pub(super) fn text(set: &[Action]) -> String {
+    let set = in_order(set);
+    if set.is_empty() { " empty".to_owned() } else { format!(": {}", openflow::text::actions(&set)) }
+}
+
 impl Xlate<'_> {
     /// Puts actions into the set.
     pub(super) fn write_actions(&mut self, actions: &[Action]) {
-        self.note(Kind::Action, || format!("write_actions({})", crate::text::actions(actions)));
+        self.note(Kind::Action, || format!("write_actions({})", openflow::text::actions(actions)));
         self.action_set.extend_from_slice(actions);
         let port = actions.iter().rev().find_map(|action| match action {
             Action::Output { port, .. } => Some(*port),
@@ -79,13 +85,8 @@ impl Xlate<'_> {
             self.flow.actset_output.set(port.0);
         }
         if self.tracer.is_some() {
-            let set = in_order(&self.action_set);
-            let text = if set.is_empty() {
-                "action set is empty".into()
-            } else {
-                format!("action set is: {}", crate::text::actions(&set))
-            };
-            self.note(Kind::Detail, || text);
+            let is = text(&self.action_set);
+            self.note(Kind::Detail, || format!("action set is{is}"));
         }
     }
 

@@ -33,7 +33,7 @@ impl Xlate<'_> {
                 self.freeze_rest(&list[index + 1..]);
                 return;
             }
-            self.note(Kind::Action, || crate::text::action(action));
+            self.note(Kind::Action, || action.to_string());
             let then = self.action(action);
             if self.frozen.is_some() {
                 self.freeze_rest(&list[index + 1..]);
@@ -70,7 +70,7 @@ impl Xlate<'_> {
             }
             Action::DecTtl(dec) => return self.dec_ttl(dec),
             Action::DecMplsTtl => return self.dec_mpls_ttl(),
-            Action::StripVlan => self.strip_vlan(),
+            Action::StripVlan | Action::PopVlan => self.strip_vlan(),
             Action::PushVlan(tpid) => self.push_vlan(*tpid),
             Action::SetVlanVid { vid, push_if_needed, .. } => self.set_vlan_vid(*vid, *push_if_needed),
             Action::SetVlanPcp { pcp, push_if_needed, .. } => self.set_vlan_pcp(*pcp, *push_if_needed),
@@ -110,14 +110,7 @@ impl Xlate<'_> {
             Action::SetIpDscp(_) | Action::SetIpEcn(_) | Action::SetIpTtl(_) if is_ip(&self.flow) => {
                 self.set_ip(action)
             }
-            Action::SetL4Src(port) if self.has_ports() => {
-                self.mask.0.tp_src.set(u16::MAX);
-                self.flow.tp_src.set(port.port);
-            }
-            Action::SetL4Dst(port) if self.has_ports() => {
-                self.mask.0.tp_dst.set(u16::MAX);
-                self.flow.tp_dst.set(port.port);
-            }
+            Action::SetL4Src(_) | Action::SetL4Dst(_) if self.has_transport() => self.set_l4(action),
             Action::SetMplsLabel(_) | Action::SetMplsTc(_) | Action::SetMplsTtl(_)
                 if mpls::is_mpls(&self.flow) =>
             {
@@ -163,13 +156,22 @@ impl Xlate<'_> {
         lse.set(lse.get() & !bits | value & bits);
     }
 
-    /// Whether there is a transport header with ports; looks at the protocol.
-    fn has_ports(&mut self) -> bool {
-        if !is_ip(&self.flow) || self.flow.nw_frag & FRAG_LATER != 0 {
-            return false;
-        }
+    fn has_transport(&self) -> bool {
+        is_ip(&self.flow) && self.flow.nw_frag & FRAG_LATER == 0
+    }
+
+    fn set_l4(&mut self, action: &Action) {
         self.mask.0.nw_proto = 0xff;
-        matches!(self.flow.nw_proto, 6 | 17 | 132)
+        let has_ports = matches!(self.flow.nw_proto, 6 | 17 | 132);
+        let (mask, field, port) = match action {
+            Action::SetL4Src(port) => (&mut self.mask.0.tp_src, &mut self.flow.tp_src, port.port),
+            Action::SetL4Dst(port) => (&mut self.mask.0.tp_dst, &mut self.flow.tp_dst, port.port),
+            _ => return,
+        };
+        mask.set(u16::MAX);
+        if has_ports {
+            field.set(port);
+        }
     }
 
     fn dec_ttl(&mut self, dec: &DecTtl) -> Then {
@@ -214,7 +216,7 @@ impl Xlate<'_> {
     /// Does actions to a copy: what they change does not last. Since headers are only brought up to date at an output, no datapath
     /// action is needed but to undo what is undone anyway, unless the copy is cut or recirculated.
     fn clone_actions(&mut self, actions: &[Action]) {
-        let saved = (self.flow, self.stack.clone(), std::mem::take(&mut self.action_set), self.was_mpls);
+        let saved = (self.flow, self.stack.clone(), self.action_set.clone(), self.was_mpls);
         let outer = if actions.iter().all(is_reversible) { None } else { Some(self.begin_nested()) };
         self.actions(actions);
         self.run_action_set();

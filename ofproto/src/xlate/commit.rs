@@ -127,21 +127,28 @@ impl Commit<'_> {
         }
     }
 
+    /// A packet of protocol 0 is left as it is, as Open vSwitch leaves it; so the protocol is looked at.
     fn network(&mut self) {
-        if self.flow.nw_proto == 0 && self.base.nw_proto == 0 {
-            return;
-        }
-        match self.base.eth_type.get() {
-            ETH_IPV4 => self.set(IPV4),
-            ETH_IPV6 => {
-                self.set(IPV6);
-                if self.flow.nw_proto == ICMPV6 && matches!(self.base.tp_src.get(), 135 | 136) {
-                    self.set(ND);
-                }
+        let group = match self.base.eth_type.get() {
+            ETH_IPV4 => IPV4,
+            ETH_IPV6 => IPV6,
+            ETH_ARP | ETH_RARP => ARP,
+            _ => return,
+        };
+        if self.differs(group) {
+            self.mask.0.nw_proto = 0xff;
+            if self.flow.nw_proto != 0 {
+                self.set(group);
             }
-            ETH_ARP | ETH_RARP => self.set(ARP),
-            _ => {}
         }
+        if group == IPV6 && self.flow.nw_proto == ICMPV6 && matches!(self.base.tp_src.get(), 135 | 136) {
+            self.set(ND);
+        }
+    }
+
+    fn differs(&self, group: Group) -> bool {
+        let (new, old) = (self.flow.as_bytes(), self.base.as_bytes());
+        group.iter().any(|range| new[range.clone()] != old[range.clone()])
     }
 
     fn transport(&mut self) {

@@ -2,6 +2,7 @@
 
 use openflow::action::SetField;
 use openflow::field::{Format, Prereq, SubField};
+use openflow::text::value_text;
 use openflow::{FieldId, OfPort};
 use packet::key::VLAN_PRESENT;
 
@@ -73,8 +74,13 @@ impl Xlate<'_> {
     fn note_value(&mut self, sub: SubField) {
         if self.tracer.is_some() {
             let value = sub.get(&self.flow);
-            let text = if value == 0 { "0".to_owned() } else { format!("{value:#x}") };
-            self.note(Kind::Detail, || format!("{} is now {text}", crate::text::subfield(sub)));
+            let info = sub.field.info();
+            let text = match value {
+                _ if sub.is_whole() && !info.is_register() => value_text(sub.field, value, info.exact()),
+                0 => "0".to_owned(),
+                _ => format!("{value:#x}"),
+            };
+            self.note(Kind::Detail, || format!("{} is now {text}", sub));
         }
     }
 

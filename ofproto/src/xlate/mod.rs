@@ -92,6 +92,8 @@ pub(crate) struct Xlate<'a> {
     in_action_set: bool,
     /// These are the actions of a packet-out.
     packet_out: bool,
+    /// The packet has gone through a patch port.
+    is_abroad: bool,
     was_mpls: bool,
     /// Steps left for after a recirculation, collected on the way out of the walk.
     frozen: Option<Vec<Step>>,
@@ -106,6 +108,8 @@ pub(crate) struct Outcome {
     /// The mask before it is made fit for the datapath.
     pub(crate) looked_at: FlowMask,
     pub(crate) tracer: Option<Tracer>,
+    /// Why it was given up, if it was.
+    pub(crate) error: Option<DropReason>,
 }
 
 /// Translates a packet that came in by a datapath port, or comes back from recirculation.
@@ -119,11 +123,27 @@ pub(crate) fn translate(core: &Core, input: Input<'_>, tracer: Option<Tracer>) -
     let Some((bridge, port)) = place else {
         return nowhere(core, &state, input, tracer, DropReason::NoBridge);
     };
-    let mut xlate = Xlate::new(core, &state, input, bridge, tracer);
+    enter(Xlate::new(core, &state, input, bridge, tracer), port)
+}
+
+/// Translates a packet as if it had come in by this port of this bridge, whatever its datapath port. `None` if the bridge is gone.
+pub(crate) fn translate_on(
+    core: &Core,
+    input: Input<'_>,
+    (bridge, port): (BridgeId, OfPort),
+    tracer: Option<Tracer>,
+) -> Option<Outcome> {
+    let state = core.read();
+    let bridge = state.bridges.get(&bridge)?;
+    Some(enter(Xlate::new(core, &state, input, bridge, tracer), port))
+}
+
+/// Lets the packet into the bridge by `port`.
+fn enter(mut xlate: Xlate<'_>, port: OfPort) -> Outcome {
     xlate.flow.in_port.set(port.0);
     xlate.base.in_port.set(port.0);
     xlate.enter_bridge_node();
-    xlate.depends.push(bridge.config_slot());
+    xlate.depends.push(xlate.bridge.config_slot());
     if xlate.may_receive(port) {
         xlate.first_table(port);
         xlate.run_action_set();
@@ -171,7 +191,7 @@ fn nowhere(core: &Core, state: &State, input: Input<'_>, tracer: Option<Tracer>,
         depends,
         credit: None,
     };
-    Outcome { translation, flow: *input.key, looked_at, tracer }
+    Outcome { translation, flow: *input.key, looked_at, tracer, error: Some(why) }
 }
 
 /// What every translation looks at.
@@ -185,6 +205,17 @@ fn base_mask(key: &FlowKey) -> FlowMask {
         mask.0.nw_frag = packet::key::FRAG_ANY | packet::key::FRAG_LATER;
     }
     mask
+}
+
+/// Takes from a mask what the packet cannot have, and what was only written: labels without MPLS, a tunnel key without a tunnel (the
+/// port tells whether there is one).
+fn forget_absent(key: &FlowKey, mask: &mut FlowMask) {
+    if !mpls::is_mpls(key) {
+        mask.0.mpls_lse = FlowKey::default().mpls_lse;
+    }
+    if key.tun_dst.get() == 0 && key.tun_ipv6_dst == [0; 16] && key.tun_id.get() == 0 {
+        mask.0.tun_id.set(0);
+    }
 }
 
 /// Fits a mask to what the datapath can hold: no pipeline fields; whether there is a tag is always looked at.
@@ -234,6 +265,7 @@ impl<'a> Xlate<'a> {
             exit: false,
             in_action_set: false,
             packet_out: false,
+            is_abroad: false,
             was_mpls: false,
             frozen: None,
             tracer,
@@ -305,6 +337,7 @@ impl<'a> Xlate<'a> {
             self.actions.clear();
             self.actions.push(DpAction::Drop(why));
         }
+        forget_absent(self.input.key, &mut self.mask);
         let looked_at = self.mask;
         let mut mask = self.mask;
         fit_for_datapath(self.input.key, &mut mask);
@@ -317,7 +350,7 @@ impl<'a> Xlate<'a> {
             depends: self.depends,
             credit: Some(Arc::new(self.ledger)),
         };
-        Outcome { translation, flow: self.flow, looked_at, tracer: self.tracer }
+        Outcome { translation, flow: self.flow, looked_at, tracer: self.tracer, error: self.error }
     }
 }
 

@@ -93,7 +93,7 @@ pub(super) fn pop(key: &mut FlowKey, n: usize, eth_type: u16, mask: &mut FlowMas
     if n == 0 || (n == MAX_LABELS && key.mpls_lse[n - 1].get() & BOTTOM == 0) {
         return false;
     }
-    for lse in &mut mask.0.mpls_lse[..n] {
+    for lse in &mut mask.0.mpls_lse[1..n] {
         lse.set(u32::MAX);
     }
     shift_out(key, eth_type);

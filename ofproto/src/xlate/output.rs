@@ -46,10 +46,10 @@ impl Xlate<'_> {
     fn flood(&mut self, except: PortFlags) {
         let bridge = self.bridge;
         let in_port = self.in_port();
-        for port in
-            bridge.ports.values().filter(|port| port.number != in_port && !port.flags.intersects(except))
-        {
-            self.to_port(port.number);
+        for number in bridge.flood_order.iter().filter(|number| **number != in_port) {
+            if bridge.ports.get(number).is_some_and(|port| !port.flags.intersects(except)) {
+                self.to_port(*number);
+            }
         }
     }
 
@@ -115,6 +115,7 @@ impl Xlate<'_> {
         self.ledger.owe(&other.rx);
         let place = self.tracer.as_ref().map(super::trace::Tracer::place);
         let saved = self.enter(bridge, number);
+        let abroad = std::mem::replace(&mut self.is_abroad, true);
         self.enter_bridge_node();
         if self.may_receive_quietly(number) {
             self.table = 0;
@@ -123,6 +124,7 @@ impl Xlate<'_> {
             self.finish_freezing();
         }
         self.leave(saved);
+        self.is_abroad = abroad;
         if let (Some(tracer), Some(place)) = (&mut self.tracer, place) {
             tracer.go(place);
         }

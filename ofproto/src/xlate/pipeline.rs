@@ -8,7 +8,7 @@ use packet::FlowKey;
 use packet::key::FRAG_ANY;
 
 use super::trace::Kind;
-use super::{MAX_ACTIONS, MAX_DEPTH, MAX_RESUBMITS, MAX_STACK, Xlate};
+use super::{MAX_ACTIONS, MAX_DEPTH, MAX_RESUBMITS, MAX_STACK, Xlate, action_set};
 use crate::context::Step;
 use crate::events::PacketInReason;
 use crate::port::PortFlags;
@@ -105,6 +105,9 @@ impl<'a> Xlate<'a> {
         let table = self.table;
         let what = match found {
             Found::Rule(rule) => describe(rule),
+            // As Open vSwitch names the rules that it has for this, but for those of the bridge that the packet came to first.
+            Found::PacketIn if self.is_abroad => "reg0=0x1, priority 0".to_owned(),
+            Found::Nothing if self.is_abroad => "reg0=0x2, priority 0".to_owned(),
             Found::PacketIn | Found::Nothing => "No match.".to_owned(),
             Found::Fragment => {
                 "Packets are IP fragments and the fragment handling mode is \"drop\".".to_owned()
@@ -156,8 +159,8 @@ impl<'a> Xlate<'a> {
     pub(super) fn after_actions(&mut self, todo: &Instructions) {
         if todo.clear {
             self.note(Kind::Action, || "clear_actions".into());
-            self.action_set.clear();
-            self.note(Kind::Detail, || "action set is empty".into());
+            let was = action_set::text(&std::mem::take(&mut self.action_set));
+            self.note(Kind::Detail, || format!("action set was{was}"));
         }
         if let Some(actions) = &todo.write {
             self.write_actions(actions);
@@ -180,7 +183,7 @@ fn hex_masked(value: u64, mask: u64) -> String {
 
 /// How a rule is named in a trace: its match, its priority, its cookie if it has one.
 fn describe(rule: &Rule) -> String {
-    let mut text = crate::text::flow_match(&rule.flow_match());
+    let mut text = rule.flow_match().to_string();
     if !text.is_empty() {
         text.push_str(", ");
     }

@@ -68,6 +68,10 @@ impl Xlate<'_> {
             });
             return;
         }
+        if mpls::is_mpls(self.input.key) {
+            // What was popped before may be just what is pushed now.
+            self.mask.0.mpls_lse[0].set(u32::MAX);
+        }
         mpls::push(&mut self.flow, n, eth_type, &mut self.mask);
     }
 

@@ -10,6 +10,7 @@ pub(super) mod nicira;
 pub(super) mod packet_out;
 pub(super) mod port;
 mod port_order;
+pub(crate) use port_order::arrange;
 mod role;
 mod switch;
 pub(super) mod table;

@@ -13,7 +13,7 @@ use crate::port::Port;
 const MIN_BUCKETS: usize = 4;
 
 /// The ports in that order. Ports that share a bucket stand by age.
-pub(super) fn arrange(mut ports: Vec<Port>) -> Vec<Port> {
+pub(crate) fn arrange(mut ports: Vec<Port>) -> Vec<Port> {
     ports.sort_by_key(|port| port.created_ns);
     let mut buckets: Vec<Vec<Port>> = vec![Vec::new()];
     for (count, port) in (1..).zip(ports) {
