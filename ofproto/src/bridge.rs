@@ -148,7 +148,9 @@ impl Bridge {
                 .allocate(config.ofport_request, now_ns, |port| ports.contains_key(&port))
                 .ok_or_else(|| BridgeError::NoPortNumbers(self.name.to_string()))?
         };
-        let port = port_of(config, number, now_ns);
+        // Ports are listed by age, so no two have the same.
+        bridge.last_created_ns = now_ns.max(bridge.last_created_ns + 1);
+        let port = port_of(config, number, bridge.last_created_ns);
         bridge.ports.insert(number, port.clone());
         bridge.order_ports();
         let slot = bridge.config_slot();

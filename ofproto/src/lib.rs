@@ -25,9 +25,9 @@ mod owner;
 mod packet_out;
 pub mod port;
 mod state;
-mod trace;
 mod switch;
 pub(crate) mod table;
+mod trace;
 mod xlate;
 
 pub use bridge::{Bridge, BridgeError, TableStats};

@@ -47,6 +47,8 @@ pub(crate) struct BridgeState {
     pub(crate) config: BridgeConfig,
     pub(crate) ports: BTreeMap<OfPort, Port>,
     pub(crate) numbers: Numbers,
+    /// When the youngest interface came.
+    pub(crate) last_created_ns: u64,
     /// The interfaces in the order in which a flood goes to them.
     pub(crate) flood_order: Vec<OfPort>,
     /// In the order in which they were added, which is that of a flood.
@@ -72,6 +74,7 @@ impl BridgeState {
             config,
             ports: BTreeMap::new(),
             numbers: Numbers::default(),
+            last_created_ns: 0,
             flood_order: Vec::new(),
             bundles: Vec::new(),
             bundle_of: HashMap::new(),

@@ -13,7 +13,7 @@ use packet::{FlowKey, FlowMask};
 
 use crate::state::{BridgeId, State};
 use crate::switch::Switch;
-use crate::xlate::trace::Tracer;
+use crate::xlate::trace::{Tracer, name_ports};
 use crate::xlate::{self, Input, Outcome};
 
 /// Names under which the one datapath is known.
@@ -85,7 +85,9 @@ impl Switch {
     fn run_trace(&self, request: &Request, now_ns: u64) -> String {
         let version = self.core.stamps.version();
         let input = Input { key: &request.key, version, now_ns, effects: request.effects };
-        let tracer = Some(Tracer::default());
+        let mut tracer = Tracer::default();
+        tracer.names = request.names;
+        let tracer = Some(tracer);
         let outcome = match request.on {
             Some(place) => xlate::translate_on(&self.core, input, place, tracer),
             None => Some(xlate::translate(&self.core, input, tracer)),
@@ -93,18 +95,34 @@ impl Switch {
         let Some(outcome) = outcome else { return String::new() };
         let mut key = request.key;
         key.in_port.set(self.openflow_port(request).0);
-        let mut out = format!("Flow: {}\n", flow_text(&key));
-        self.render(&outcome, &key, request.names, &mut out);
+        let mut out = format!("Flow: {}\n", self.named(&flow_text(&key), request));
+        self.render(&outcome, &key, request, &mut out);
         out
     }
 
-    fn render(&self, outcome: &Outcome, key: &FlowKey, names: bool, out: &mut String) {
+    /// A text with the names of ports, if they are asked for.
+    fn named(&self, text: &str, request: &Request) -> String {
+        let state = self.core.read();
+        let known = || state.by_dp.get(&PortNo(request.key.in_port.get())).map(|(bridge, _)| *bridge);
+        let bridge =
+            request.on.map(|(bridge, _)| bridge).or_else(known).and_then(|id| state.bridges.get(&id));
+        match bridge {
+            Some(bridge) if request.names => name_ports(text, bridge),
+            _ => text.to_owned(),
+        }
+    }
+
+    fn render(&self, outcome: &Outcome, key: &FlowKey, request: &Request, out: &mut String) {
         out.push_str(&outcome.tracer.as_ref().map(Tracer::render).unwrap_or_default());
         let last = flow_text(&without_actset(&outcome.flow));
         let same = last == flow_text(key);
-        out.push_str(&format!("\nFinal flow: {}\n", if same { "unchanged" } else { &last }));
-        out.push_str(&format!("Megaflow: {}\n", megaflow(key, &outcome.looked_at)));
-        out.push_str(&format!("Datapath actions: {}", self.actions_text(outcome, names)));
+        out.push_str(&format!(
+            "\nFinal flow: {}\n",
+            if same { "unchanged".to_owned() } else { self.named(&last, request) }
+        ));
+        let megaflow = megaflow(key, &outcome.looked_at);
+        out.push_str(&format!("Megaflow: {}\n", self.named(&megaflow, request)));
+        out.push_str(&format!("Datapath actions: {}", self.actions_text(outcome, request.names)));
         if let Some(why) = outcome.error.and_then(failure) {
             out.push_str(&format!("\nTranslation failed ({why}), packet is dropped."));
         }
@@ -122,7 +140,8 @@ impl Switch {
             Some(state.bridges.get(bridge)?.ports.get(port)?.name.clone())
         };
         let punt = |cookie| self.punt_text(cookie).replace("dont_send=0", "dont_send=1");
-        let style = odp::Style { verbose: false, names: if names { Some(&name) } else { None }, punt: Some(&punt) };
+        let style =
+            odp::Style { verbose: false, names: if names { Some(&name) } else { None }, punt: Some(&punt) };
         odp::actions(actions, &style)
     }
 
@@ -158,7 +177,11 @@ fn odp_key(state: &State, flow: &str) -> Result<FlowKey, String> {
     Ok(key)
 }
 
-fn openflow_key(state: &State, bridge: &str, flow: &str) -> Result<(Option<(BridgeId, OfPort)>, FlowKey), String> {
+fn openflow_key(
+    state: &State,
+    bridge: &str,
+    flow: &str,
+) -> Result<(Option<(BridgeId, OfPort)>, FlowKey), String> {
     let found = state.bridges.values().find(|known| &*known.name == bridge);
     let bridge = found.ok_or_else(|| format!("{bridge}: unknown bridge"))?;
     let port = |name: &str| bridge.ports.values().find(|port| port.name == name).map(|port| port.number);
@@ -193,7 +216,11 @@ fn megaflow(key: &FlowKey, looked_at: &FlowMask) -> String {
         }
     }
     let text = Match::new(key, &mask).to_string();
-    if matches!((key.eth_type.get(), key.nw_proto), (0x0800, 1) | (0x86dd, 58)) { icmp_in_eight_bits(&text) } else { text }
+    if matches!((key.eth_type.get(), key.nw_proto), (0x0800, 1) | (0x86dd, 58)) {
+        icmp_in_eight_bits(&text)
+    } else {
+        text
+    }
 }
 
 /// Type and code of ICMP, eight bits wide in fields of sixteen, are shown with that mask.

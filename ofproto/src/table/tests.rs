@@ -31,7 +31,8 @@ impl Versioned for TestRule {
 
 /// Values from a small set, so that rules and packets meet.
 fn key() -> impl Strategy<Value = FlowKey> {
-    let address = prop::sample::select(vec![0x0a00_0001u32, 0x0a00_0102, 0x0a01_0001, 0x0b00_0001, 0xc0a8_0001, 0]);
+    let address =
+        prop::sample::select(vec![0x0a00_0001u32, 0x0a00_0102, 0x0a01_0001, 0x0b00_0001, 0xc0a8_0001, 0]);
     let port = prop::sample::select(vec![0u16, 1, 80, 81, 443, 0xffff]);
     (0u32..3, prop::bool::ANY, 0u8..3, address.clone(), address, port.clone(), port, 0u32..3).prop_map(
         |(in_port, ip, proto, src, dst, tp_src, tp_dst, reg)| {
@@ -55,19 +56,21 @@ fn mask() -> impl Strategy<Value = FlowMask> {
     let port = prop::sample::select(vec![0u16, 0, 0, u16::MAX, 0xfffe, 1]);
     let all = |on: bool| if on { u32::MAX } else { 0 };
     let flags = prop::array::uniform5(prop::bool::weighted(0.3));
-    (flags, prefix.clone(), prefix, port.clone(), port).prop_map(move |([a, b, c, d, e], src, dst, tp_src, tp_dst)| {
-        let mut mask = FlowMask::default();
-        mask.0.in_port.set(all(a));
-        mask.0.eth_type.set(all(b || src | dst != 0) as u16);
-        mask.0.nw_proto = all(c) as u8;
-        mask.0.regs[0].set(all(d));
-        mask.0.eth_dst = [all(e) as u8; 6];
-        mask.0.nw_src.set(src);
-        mask.0.nw_dst.set(dst);
-        mask.0.tp_src.set(tp_src);
-        mask.0.tp_dst.set(tp_dst);
-        mask
-    })
+    (flags, prefix.clone(), prefix, port.clone(), port).prop_map(
+        move |([a, b, c, d, e], src, dst, tp_src, tp_dst)| {
+            let mut mask = FlowMask::default();
+            mask.0.in_port.set(all(a));
+            mask.0.eth_type.set(all(b || src | dst != 0) as u16);
+            mask.0.nw_proto = all(c) as u8;
+            mask.0.regs[0].set(all(d));
+            mask.0.eth_dst = [all(e) as u8; 6];
+            mask.0.nw_src.set(src);
+            mask.0.nw_dst.set(dst);
+            mask.0.tp_src.set(tp_src);
+            mask.0.tp_dst.set(tp_dst);
+            mask
+        },
+    )
 }
 
 fn rules() -> impl Strategy<Value = Vec<TestRule>> {
@@ -96,7 +99,11 @@ fn scan<'a>(rules: &'a [Arc<TestRule>], key: &FlowKey, version: u64) -> Option<&
     rules.iter().filter(fits).max_by_key(|rule| rule.priority)
 }
 
-fn look(classifier: &Classifier<TestRule>, key: &FlowKey, version: u64) -> (Option<i32>, FlowMask, Vec<Slot>) {
+fn look(
+    classifier: &Classifier<TestRule>,
+    key: &FlowKey,
+    version: u64,
+) -> (Option<i32>, FlowMask, Vec<Slot>) {
     let (mut mask, mut depends) = (FlowMask::default(), SmallVec::new());
     let found = classifier.lookup(key, version, &mut mask, &mut depends).map(|rule| rule.priority);
     (found, mask, depends.to_vec())

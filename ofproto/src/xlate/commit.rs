@@ -129,6 +129,9 @@ impl Commit<'_> {
 
     /// A packet of protocol 0 is left as it is, as Open vSwitch leaves it; so the protocol is looked at.
     fn network(&mut self) {
+        if mpls::is_mpls(self.flow) {
+            return;
+        }
         let group = match self.base.eth_type.get() {
             ETH_IPV4 => IPV4,
             ETH_IPV6 => IPV6,

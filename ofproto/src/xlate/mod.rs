@@ -275,14 +275,16 @@ impl<'a> Xlate<'a> {
     /// Notes something in the trace, if there is one.
     fn note(&mut self, kind: Kind, text: impl FnOnce() -> String) {
         if let Some(tracer) = &mut self.tracer {
-            tracer.add(kind, text());
+            let text = if tracer.names { trace::name_ports(&text(), self.bridge) } else { text() };
+            tracer.add(kind, text);
         }
     }
 
     /// Notes something, and puts what follows below it.
     fn note_below(&mut self, kind: Kind, text: impl FnOnce() -> String) {
         if let Some(tracer) = &mut self.tracer {
-            let place = tracer.add(kind, text());
+            let text = if tracer.names { trace::name_ports(&text(), self.bridge) } else { text() };
+            let place = tracer.add(kind, text);
             tracer.go(place);
         }
     }

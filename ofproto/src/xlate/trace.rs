@@ -1,5 +1,9 @@
 //! The record of a translation, for `ofproto/trace`: a tree of what was looked up, done and found out.
 
+use openflow::OfPort;
+
+use crate::state::BridgeState;
+
 /// What a node of the tree is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
@@ -38,6 +42,8 @@ struct Node {
 pub(crate) struct Tracer {
     nodes: Vec<Node>,
     current: usize,
+    /// Whether ports are shown by name.
+    pub(crate) names: bool,
 }
 
 /// A place in the tree to come back to.
@@ -47,7 +53,7 @@ pub(crate) struct Place(usize);
 impl Default for Tracer {
     fn default() -> Self {
         let root = Node { kind: Kind::Bridge, text: String::new(), below: Vec::new() };
-        Self { nodes: vec![root], current: 0 }
+        Self { nodes: vec![root], current: 0, names: false }
     }
 }
 
@@ -94,6 +100,25 @@ impl Tracer {
             self.render_below(*child, level + more + more, out);
         }
     }
+}
+
+/// A text in which the numbers of ports are replaced by their names.
+pub(crate) fn name_ports(text: &str, bridge: &BridgeState) -> String {
+    let mut out = text.to_owned();
+    for label in ["in_port=", "output:", "port="] {
+        let mut parts = out.split(label);
+        let mut named = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let end = part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len());
+            let (number, rest) = part.split_at(end);
+            let port = number.parse().ok().and_then(|number| bridge.ports.get(&OfPort(number)));
+            named.push_str(label);
+            named.push_str(port.map_or(number, |port| port.name.as_str()));
+            named.push_str(rest);
+        }
+        out = named;
+    }
+    out
 }
 
 #[cfg(test)]

@@ -67,7 +67,8 @@ impl Bench {
 
     fn ofctl(&self, args: &[&str]) -> String {
         let mut command = Command::new("ovs-ofctl");
-        let output = command.args(args).env("OVS_RUNDIR", self.dir.path()).output().expect("ovs-ofctl is installed");
+        let output =
+            command.args(args).env("OVS_RUNDIR", self.dir.path()).output().expect("ovs-ofctl is installed");
         String::from_utf8_lossy(&output.stderr).into_owned()
     }
 

@@ -5,7 +5,8 @@ mod bench;
 /// Differences that stand: Open vSwitch's userspace datapath cannot do some masked sets itself, and says so. Contexts are numbered by
 /// whoever comes first, so their numbers say nothing.
 fn normalise(text: &str) -> String {
-    let slow = |line: &&str| !line.starts_with("This flow is handled") && !line.starts_with("  - Uses action");
+    let slow =
+        |line: &&str| !line.starts_with("This flow is handled") && !line.starts_with("  - Uses action");
     let mut out = String::new();
     for line in text.lines().filter(slow) {
         out.push_str(&without_number(&without_number(line, "recirc_id=", ','), "recirc(", ')'));

@@ -67,6 +67,8 @@ fn tunnel(key: &FlowKey) -> &'static [FieldId] {
         V4
     } else if key.tun_ipv6_dst != [0; 16] {
         V6
+    } else if key.tun_id.get() != 0 {
+        &[F::TunId]
     } else {
         &[]
     }

@@ -262,11 +262,10 @@ impl Writer<'_, '_, '_> {
     fn inner_labels(&mut self) -> fmt::Result {
         for n in 1..3 {
             let (lse, mask) = (self.m.key.mpls_lse[n].get(), self.m.mask.0.mpls_lse[n].get());
-            let (lse, text) = (hex(lse.into()), hex(mask.into()));
             if mask == u32::MAX {
                 self.list.item(format_args!("mpls_lse{n}={lse}"))?;
             } else {
-                self.list.maybe(mask != 0, format_args!("mpls_lse{n}={lse}/{text}"))?;
+                self.list.maybe(mask != 0, format_args!("mpls_lse{n}={lse:#010x}/{mask:#010x}"))?;
             }
         }
         Ok(())
