@@ -20,7 +20,7 @@ pub fn decode(version: Version, bytes: &[u8]) -> Result<Instructions, OfError> {
         let list = decode_list(version, bytes, Outer::Flow)?;
         return Ok(Instructions { apply: list.actions, metadata: list.metadata, ..Instructions::default() });
     }
-    if bytes.len() % 8 != 0 {
+    if !bytes.len().is_multiple_of(8) {
         return Err(OfError::OFPBIC_BAD_LEN);
     }
     let bodies = split(bytes)?;
@@ -80,11 +80,12 @@ fn split(bytes: &[u8]) -> Result<[Option<&[u8]>; 6], OfError> {
 
 /// In 1.5 a meter is an action; as the first one it is the same as the instruction of 1.3.
 fn hoist_meter(version: Version, out: &mut Instructions) -> Result<(), OfError> {
-    if version == Version::V15 && out.meter.is_none() {
-        if let Some(Action::Meter(id)) = out.apply.first() {
-            out.meter = Some(*id);
-            out.apply.remove(0);
-        }
+    if version == Version::V15
+        && out.meter.is_none()
+        && let Some(Action::Meter(id)) = out.apply.first()
+    {
+        out.meter = Some(*id);
+        out.apply.remove(0);
     }
     Ok(())
 }

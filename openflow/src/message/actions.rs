@@ -8,7 +8,7 @@ use crate::wire::Reader;
 
 /// Takes `len` bytes of actions, in which no instruction may stand.
 pub(super) fn take(version: Version, reader: &mut Reader<'_>, len: usize) -> Result<Vec<Action>, OfError> {
-    if len % 8 != 0 {
+    if !len.is_multiple_of(8) {
         return Err(OfError::OFPBRC_BAD_LEN);
     }
     let bytes = reader.bytes(len).map_err(|_| OfError::OFPBRC_BAD_LEN)?;

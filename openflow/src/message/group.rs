@@ -307,7 +307,7 @@ fn take_buckets(version: Version, kind: GroupType, bytes: &[u8]) -> Result<Vec<B
         buckets.push(bucket);
     }
     let twice = |(i, bucket): (usize, &Bucket)| buckets[..i].iter().any(|b| b.bucket_id == bucket.bucket_id);
-    if buckets.iter().enumerate().any(twice) { Err(OfError::OFPGMFC_BUCKET_EXISTS) } else { Ok(buckets) }
+    if buckets.iter().enumerate().any(twice) { Err(OfError::OFPGMFC_BAD_BUCKET) } else { Ok(buckets) }
 }
 
 fn put_buckets(version: Version, kind: GroupType, buckets: &[Bucket], out: &mut Vec<u8>) {
@@ -365,8 +365,8 @@ fn check_fields(fields: &[u8]) -> Result<(), OfError> {
     while !reader.is_empty() {
         let header = Header::read(reader.peek()).map_err(|_| OfError::OFPBMC_BAD_LEN)?;
         reader.skip(header.n_bytes())?;
-        header.lookup().ok_or(OfError::OFPBMC_BAD_FIELD)?;
         reader.skip(header.payload())?;
+        header.lookup().ok_or(OfError::OFPBMC_BAD_FIELD)?;
     }
     Ok(())
 }

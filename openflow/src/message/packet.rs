@@ -3,6 +3,7 @@
 use crate::action::Action;
 use crate::codec::nxm::{self, Rules};
 use crate::error::OfError;
+use crate::field::FieldId;
 use crate::flow_match::Match;
 use crate::message::actions;
 use crate::message::prop::{self, PropType};
@@ -223,7 +224,7 @@ impl PacketIn {
             COOKIE => self.cookie = some_cookie(prop::only_u64(contents)?),
             REASON => self.reason = PacketInReason::from_wire(prop::only_u8(contents)?)?,
             METADATA => {
-                self.metadata = nxm::parse(contents.rest(), Rules { cookie: false, loose })?.flow_match
+                self.metadata = nxm::parse(contents.rest(), Rules { cookie: false, loose })?.flow_match;
             }
             USERDATA => self.userdata = Bytes::copy_from_slice(contents.rest()),
             _ => self.continuation = Some(Bytes::copy_from_slice(contents.rest())),
@@ -309,6 +310,23 @@ fn some_cookie(wire: u64) -> Option<u64> {
     (wire != u64::MAX).then_some(wire)
 }
 
+/// Whether a match looks at no more than the fields that a packet-out may set.
+fn is_pipeline_only(metadata: &Match) -> bool {
+    let pipeline = |id: &FieldId| {
+        let more = [
+            FieldId::InPort,
+            FieldId::InPortOxm,
+            FieldId::ActsetOutput,
+            FieldId::PacketType,
+            FieldId::Metadata,
+        ];
+        id.info().is_register() || id.name().starts_with("tun_") || more.contains(id)
+    };
+    let mut rest = *metadata;
+    FieldId::all().filter(pipeline).for_each(|id| rest.clear(id));
+    rest.is_any()
+}
+
 impl PacketOut {
     /// Reads the body.
     pub(super) fn decode(version: Version, body: &[u8]) -> Result<PacketOut, OfError> {
@@ -323,7 +341,10 @@ impl PacketOut {
             Version::V15 => {
                 let len = reader.u16()?;
                 reader.skip(2)?;
-                metadata = nxm::pull_oxm(&mut reader, false)?;
+                metadata = nxm::pull_oxm(&mut reader, true)?;
+                if !is_pipeline_only(&metadata) {
+                    return Err(OfError::OFPBRC_PIPELINE_FIELDS_ONLY);
+                }
                 if metadata.in_port().is_none_or(|port| port == OfPort(0)) {
                     return Err(OfError::OFPBRC_BAD_PORT);
                 }

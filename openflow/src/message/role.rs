@@ -146,6 +146,9 @@ pub const ASYNC_KINDS: usize = 6;
 const REASONS: [(u32, u32); ASYNC_KINDS] =
     [(0x7, 0x3f), (0x7, 0x7), (0xf, 0x3f), (0, 0x3), (0, 0x18), (0, 0x3)];
 
+/// How many of them the form with masks knows: the first ones.
+const LEGACY_KINDS: usize = 3;
+
 /// Bit of a packet-in reason: a table-miss flow sent the packet. Not on the wire.
 pub const EXPLICIT_MISS: u32 = 1 << 6;
 /// Bit of a packet-in reason: no flow matched and no miss flow exists. Not on the wire.
@@ -205,8 +208,7 @@ impl AsyncChange {
     pub(super) fn decode_masks(version: Version, body: &[u8]) -> Result<AsyncChange, OfError> {
         let mut reader = Reader::new(body);
         let mut change = AsyncChange::default();
-        for kind in 0..3 {
-            let allowed = REASONS[kind].0;
+        for (kind, &(allowed, _)) in REASONS.iter().enumerate().take(LEGACY_KINDS) {
             // Bits that do not exist are passed over in this form.
             change.primary[kind] = Some(with_misses(version, kind, reader.u32()? & allowed));
             change.secondary[kind] = Some(with_misses(version, kind, reader.u32()? & allowed));
@@ -234,8 +236,7 @@ impl AsyncChange {
 
     /// Appends six masks.
     pub(super) fn encode_masks(&self, out: &mut Vec<u8>) {
-        for kind in 0..3 {
-            let allowed = REASONS[kind].0;
+        for (kind, &(allowed, _)) in REASONS.iter().enumerate().take(LEGACY_KINDS) {
             out.put_u32(self.primary[kind].unwrap_or(0) & allowed);
             out.put_u32(self.secondary[kind].unwrap_or(0) & allowed);
         }

@@ -42,7 +42,7 @@ fn decode_maps(reader: &mut Reader<'_>) -> Result<Vec<TlvMap>, OfError> {
             index: reader.u16()?,
         };
         reader.skip(2)?;
-        if map.option_len % 4 != 0 || map.option_len > 124 {
+        if !map.option_len.is_multiple_of(4) || map.option_len > 124 {
             return Err(OfError::NXTTMFC_BAD_OPT_LEN);
         }
         if map.index >= N_FIELDS {

@@ -101,7 +101,7 @@ pub fn parse_value(
     lookup: &dyn Fn(&str) -> Option<OfPort>,
 ) -> Option<(u128, Option<u128>)> {
     match field.format {
-        Format::Ethernet => split(text, |t| parse_mac(t)),
+        Format::Ethernet => split(text, parse_mac),
         Format::Ipv4 => split_prefix(text, 32, |t| t.parse::<Ipv4Addr>().ok().map(|a| u32::from(a).into())),
         Format::Ipv6 => split_prefix(text, 128, |t| t.parse::<Ipv6Addr>().ok().map(u128::from)),
         Format::Port16 | Format::Port32 => {

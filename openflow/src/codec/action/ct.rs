@@ -48,7 +48,7 @@ fn decode_zone(r: &mut Reader<'_>) -> Result<CtZone, OfError> {
 
 /// Appends the body of `ct`.
 pub(super) fn put(out: &mut Vec<u8>, version: Version, ct: &Ct) {
-    let flags = u16::from(ct.commit) * COMMIT | u16::from(ct.force) * FORCE;
+    let flags = (u16::from(ct.commit) * COMMIT) | (u16::from(ct.force) * FORCE);
     nxm::put_number(out, flags.into(), 2);
     match &ct.zone {
         CtZone::Number(zone) => nxm::put_number(out, (*zone).into(), 6),

@@ -88,7 +88,7 @@ fn put_vlan(out: &mut Vec<u8>, version: Version, action: &Action) {
     let present = if kind == 1 { 0x1000 } else { 0 };
     match version {
         Version::V10 | Version::V11 => {
-            put_plain(out, kind, &value.to_be_bytes()[if kind == 1 { 14 } else { 15 }..])
+            put_plain(out, kind, &value.to_be_bytes()[if kind == 1 { 14 } else { 15 }..]);
         }
         _ => put_set_field(out, version, field, value | present, u128::MAX),
     }

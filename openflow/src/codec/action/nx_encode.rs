@@ -110,7 +110,7 @@ fn subtype(action: &Action) -> Option<u16> {
 fn put_body(out: &mut Vec<u8>, version: Version, action: &Action) {
     match action {
         Action::SetTunnel { id, wide } if *wide || *id > u64::from(u32::MAX) => {
-            put_number(out, (*id).into(), 14)
+            put_number(out, (*id).into(), 14);
         }
         Action::SetTunnel { id, .. } => put_number(out, (*id).into(), 6),
         Action::SetQueue(word) | Action::Group(word) | Action::Decap(word) | Action::SetMplsLabel(word) => {
