@@ -14,7 +14,7 @@ use super::door::{Door, Purpose, Snoop};
 use super::fail_open::{self, Admission, FailOpen};
 use super::handle::{self, Effect, Outcome, Turn};
 use super::manager::World;
-use super::notify;
+use super::notify::{self, Ports};
 use super::ofconn::OfConn;
 use super::rconn::{Change, Rconn};
 use super::reconnect::{State, Timing};
@@ -45,8 +45,7 @@ pub(super) struct BridgeConns {
     fail_open: FailOpen,
     /// The connection that has a change of the tables under way.
     writer: Option<Token>,
-    /// Connections that are not told of their own change of a port.
-    untold: Vec<(Token, OfPort)>,
+    ports: Ports,
     now_ms: u64,
 }
 
@@ -64,13 +63,14 @@ impl BridgeConns {
             election: Election::default(),
             fail_open: FailOpen::default(),
             writer: None,
-            untold: Vec::new(),
+            ports: Ports::default(),
             now_ms: now_ns / 1_000_000,
         };
         for (suffix, purpose) in [("mgmt", Purpose::Management), ("snoop", Purpose::Snoop)] {
             let file = world.rundir.join(format!("{}.{suffix}", conns.bridge.name()));
             conns.open_door(&Target::ListenUnix(file), purpose, world);
         }
+        conns.ports.learn(&conns.bridge.ports());
         conns.flush_flows(now_ns);
         conns
     }
@@ -259,9 +259,7 @@ impl BridgeConns {
         self.send_all(world);
         self.run_snoops(world);
         self.run_fail_open(now_ns);
-        let old = |conn: &OfConn| conn.version().is_some_and(|v| v < openflow::Version::V13);
-        let misses_wanted = self.conns.iter().any(|conn| conn.kind == ConnKind::Primary && old(conn));
-        self.bridge.set_packet_in_on_miss(misses_wanted);
+        self.bridge.set_packet_in_on_miss(self.conns.iter().any(OfConn::wants_misses));
         busy
     }
 
@@ -426,7 +424,7 @@ impl BridgeConns {
     fn apply(&mut self, index: usize, effect: &Effect) {
         match effect {
             Effect::BecameMaster => self.demote_others(index),
-            Effect::ChangedPort(port) => self.untold.push((self.conns[index].token(), *port)),
+            Effect::ChangedPort(port) => self.ports.changed_by(self.conns[index].token(), *port),
         }
     }
 
@@ -471,7 +469,7 @@ impl BridgeConns {
     fn pass_events_on(&mut self) -> bool {
         for _ in 0..EVENTS_PER_TURN {
             let Some(event) = self.bridge.events().pop() else { return false };
-            notify::tell(&mut self.conns, &event, &mut self.untold, self.now_ms);
+            notify::tell(&mut self.conns, &event, &mut self.ports, self.now_ms);
         }
         true
     }

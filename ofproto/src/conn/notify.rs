@@ -1,8 +1,10 @@
 //! What happened on a bridge, told to the controllers that want to know.
 
+use std::collections::BTreeMap;
+
 use mio::Token;
 use openflow::flow_stats::FlowRemoved;
-use openflow::message::{AsyncKind, Message, PortStatus};
+use openflow::message::{AsyncKind, Message, PortDesc, PortStatus};
 use openflow::{OfPort, message};
 
 use super::age::age;
@@ -13,38 +15,66 @@ use crate::Rule;
 use crate::events::{Event, PortReason, RemovedReason};
 use crate::port::Port;
 
-/// Tells all connections of one event. `untold` are connections that caused a change of a port themselves.
-pub(super) fn tell(conns: &mut [OfConn], event: &Event, untold: &mut Vec<(Token, OfPort)>, now_ms: u64) {
+/// What controllers know of the ports.
+#[derive(Debug, Default)]
+pub(super) struct Ports {
+    /// Each port as it was last told of.
+    told: BTreeMap<OfPort, PortDesc>,
+    /// Connections that changed a port themselves and are not told of that.
+    causes: Vec<(Token, OfPort)>,
+}
+
+impl Ports {
+    /// Takes note of the ports there are.
+    pub(super) fn learn(&mut self, ports: &[Port]) {
+        self.told.extend(ports.iter().map(|port| (port.number, desc_of(port))));
+    }
+
+    /// Takes note that a connection has just changed a port.
+    pub(super) fn changed_by(&mut self, conn: Token, port: OfPort) {
+        self.causes.push((conn, port));
+    }
+
+    /// Who caused the change of a port that is being told of.
+    fn take_cause(&mut self, port: OfPort) -> Option<Token> {
+        let index = self.causes.iter().position(|(_, changed)| *changed == port)?;
+        Some(self.causes.remove(index).0)
+    }
+}
+
+/// Tells all connections of one event.
+pub(super) fn tell(conns: &mut [OfConn], event: &Event, ports: &mut Ports, now_ms: u64) {
     match event {
         Event::PacketIn(packet) => packet_in::tell(conns, packet, now_ms),
         Event::FlowRemoved { rule, reason, now_ns } => flow_removed(conns, rule, *reason, *now_ns),
-        Event::PortStatus { reason, port } => {
-            let is_cause =
-                |(_, changed): &(Token, OfPort)| *reason == PortReason::Modify && *changed == port.number;
-            let cause = untold.iter().position(is_cause).map(|index| untold.remove(index).0);
-            port_status(conns, *reason, port, cause);
-        }
+        Event::PortStatus { reason, port } => port_status(conns, *reason, port, ports),
     }
 }
 
-fn tell_who_want(conns: &mut [OfConn], what: AsyncKind, reason: u8, but: Option<Token>, message: &Message) {
-    for conn in conns.iter_mut().filter(|conn| Some(conn.token()) != but) {
-        let wants = conn.session.as_ref().is_some_and(|session| session.wants(conn.kind, what, reason));
-        if wants && !conn.is_congested() {
-            conn.notify(message);
-        }
-    }
-}
-
-fn port_status(conns: &mut [OfConn], reason: PortReason, port: &Port, cause: Option<Token>) {
+fn port_status(conns: &mut [OfConn], reason: PortReason, port: &Port, ports: &mut Ports) {
     let wire = match reason {
         PortReason::Add => message::PortReason::Add,
         PortReason::Delete => message::PortReason::Delete,
         PortReason::Modify => message::PortReason::Modify,
     };
-    let status = PortStatus { reason: wire, desc: desc_of(port) };
-    let message = Message::PortStatus(Box::new(status));
-    tell_who_want(conns, AsyncKind::PortStatus, reason as u8, cause, &message);
+    let is_change = reason == PortReason::Modify;
+    let cause = if is_change { ports.take_cause(port.number) } else { None };
+    let desc = desc_of(port);
+    let before = ports.told.insert(port.number, desc.clone()).filter(|_| is_change);
+    if reason == PortReason::Delete {
+        ports.told.remove(&port.number);
+    }
+    let status = |desc| Message::PortStatus(Box::new(PortStatus { reason: wire, desc }));
+    let (message, before) = (status(desc), before.map(status));
+    for conn in conns.iter_mut().filter(|conn| Some(conn.token()) != cause) {
+        let Some(session) = &conn.session else { continue };
+        // What this version cannot say has not changed for it.
+        let shown = |message: &Message| message.to_bytes(&session.dialect, 0).ok();
+        let is_seen = before.as_ref().is_none_or(|before| shown(before) != shown(&message));
+        if is_seen && session.wants(conn.kind, AsyncKind::PortStatus, reason as u8) && !conn.is_congested() {
+            conn.notify(&message);
+        }
+    }
 }
 
 fn flow_removed(conns: &mut [OfConn], rule: &Rule, reason: RemovedReason, now_ns: u64) {
@@ -74,5 +104,11 @@ fn flow_removed(conns: &mut [OfConn], rule: &Rule, reason: RemovedReason, now_ns
         bytes: totals.hits.bytes,
     };
     let message = Message::FlowRemoved(Box::new(removed));
-    tell_who_want(conns, AsyncKind::FlowRemoved, reason as u8, None, &message);
+    for conn in conns.iter_mut() {
+        let session = conn.session.as_ref();
+        let wanted = session.is_some_and(|s| s.wants(conn.kind, AsyncKind::FlowRemoved, reason as u8));
+        if wanted && !conn.is_congested() {
+            conn.notify(&message);
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use mio::Token;
 use openflow::header::messages;
-use openflow::message::Message;
+use openflow::message::{AsyncKind, Message, PacketInReason};
 use openflow::{OfError, Version};
 
 use super::config::{ConnKind, ControllerConfig, ControllerStatus};
@@ -55,6 +55,14 @@ impl OfConn {
     /// The version spoken.
     pub fn version(&self) -> Option<Version> {
         self.session.as_ref().map(|session| session.dialect.version)
+    }
+
+    /// Whether a packet that no rule matches goes here: in versions before 1.3 that is so without a rule that says it.
+    pub fn wants_misses(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| {
+            let old = session.dialect.version < Version::V13 && session.controller_id == 0;
+            old && session.wants(self.kind, AsyncKind::PacketIn, PacketInReason::NoMatch as u8)
+        })
     }
 
     /// Takes new settings of the same row into account.

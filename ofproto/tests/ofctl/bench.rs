@@ -39,6 +39,7 @@ impl Bench {
         let datapath = Arc::new(Datapath::new(Config::default()).expect("a datapath"));
         let switch = Arc::new(Switch::new(Arc::clone(datapath.stamps()), 1));
         switch.set_datapath(&datapath);
+        datapath.set_owner(Arc::clone(&switch) as Arc<dyn datapath::owner::Owner>);
         let config = BridgeConfig {
             datapath_id: 1,
             hw_addr: [0, 0, 0, 0, 0, 1],

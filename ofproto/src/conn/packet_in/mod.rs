@@ -1,4 +1,4 @@
-//! Packets on their way to controllers: who gets them, how much of them, how fast.
+//! Packets on their way to controllers: who gets them, what goes with them, how fast.
 
 pub mod limiter;
 
@@ -20,29 +20,27 @@ pub(super) fn tell(conns: &mut [OfConn], packet: &PacketIn, now_ms: u64) {
         if !wanted || session.controller_id != packet.controller_id {
             continue;
         }
-        let missed = is_miss(packet.reason);
-        let limit = if missed { session.miss_send_len } else { packet.max_len };
-        let message = Message::PacketIn(Box::new(message_of(packet, limit)));
+        let message = Message::PacketIn(Box::new(message_of(packet)));
         let Ok(bytes) = message.to_bytes(&session.dialect, 0) else { continue };
-        conn.send_packet(packet.key.in_port.get(), missed, bytes, now_ms);
+        conn.send_packet(packet.key.in_port.get(), is_miss(packet.reason), bytes, now_ms);
     }
 }
 
-/// Whether the length that the controller set for misses applies.
+/// Which of the two rate limits applies.
 fn is_miss(reason: PacketInReason) -> bool {
     matches!(reason, PacketInReason::NoMatch | PacketInReason::ImplicitMiss)
 }
 
-/// The message, with at most `limit` bytes of the packet.
-fn message_of(packet: &PacketIn, limit: u16) -> message::PacketIn {
-    let sent = packet.frame.len().min(usize::from(limit));
+/// The message. The packet is in it whole, whatever length was asked for: no packet is kept in the switch from which the rest
+/// could be had.
+fn message_of(packet: &PacketIn) -> message::PacketIn {
     message::PacketIn {
         reason: wire_reason(packet.reason),
         table_id: packet.table,
         cookie: (packet.cookie != NO_COOKIE).then_some(packet.cookie),
         buffer_id: u32::MAX,
         total_len: u32::try_from(packet.frame.len()).unwrap_or(u32::MAX),
-        packet: Bytes::copy_from_slice(&packet.frame[..sent]),
+        packet: Bytes::copy_from_slice(&packet.frame),
         metadata: metadata_of(packet),
         userdata: Bytes::copy_from_slice(&packet.userdata),
         continuation: None,
