@@ -27,7 +27,7 @@ const EPROTO: i32 = 71;
 #[derive(Debug, Error)]
 pub enum RemoteError {
     /// not a connection name
-    #[error("{name}: {source}")]
+    #[error("{source}")]
     Bad {
         /// What was given.
         name: String,
