@@ -247,7 +247,7 @@ fn put_vlan(out: &mut Vec<u8>, m: &Match, version: Version, oxm: bool) {
         return put_if_matched(out, m, version, FieldId::VlanTci);
     }
     put_if_matched(out, m, version, FieldId::VlanVid);
-    if m.value(FieldId::VlanVid) != 0 && m.mask_of(FieldId::VlanPcp) != 0 {
+    if FieldId::VlanPcp.info().prereqs_ok(m) && m.mask_of(FieldId::VlanPcp) != 0 {
         put_field(out, FieldId::VlanPcp, version, m.value(FieldId::VlanPcp), 7);
     }
 }

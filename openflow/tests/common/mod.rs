@@ -84,13 +84,25 @@ pub(crate) fn random_match(rng: &mut Rng) -> Match {
     for _ in 0..rounds {
         let field = &FIELDS[rng.below(FIELDS.len() as u64) as usize];
         let on_wire = field.place.is_some() && !field.wire.is_empty() && !skip.contains(&field.id);
-        if !on_wire || !field.prereqs_ok(&m) || !m.is_wild(field.id) {
+        if !on_wire || hides(field.id, &m) || !field.prereqs_ok(&m) || !m.is_wild(field.id) {
             continue;
         }
         let (value, mask) = (value(rng, field), mask(rng, field));
         m.set_masked(field.id, value & mask, mask);
     }
     m
+}
+
+/// Whether matching a field could take away what those matched already presuppose, or cannot be said without another.
+fn hides(id: FieldId, m: &Match) -> bool {
+    match id {
+        FieldId::IpFrag => m.mask.0.nw_proto != 0,
+        FieldId::Icmpv6Type | FieldId::Icmpv6Code => {
+            !m.is_wild(FieldId::NdTarget) || !m.is_wild(FieldId::NdSll) || !m.is_wild(FieldId::NdTll)
+        }
+        FieldId::CtTpSrc | FieldId::CtTpDst => m.is_wild(FieldId::CtNwProto),
+        _ => false,
+    }
 }
 
 fn part(rng: &mut Rng, writable: bool, m: &Match) -> SubField {

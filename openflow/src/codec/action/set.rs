@@ -42,11 +42,12 @@ fn set_field(entry: &Entry, mask: u128, form: SetForm) -> Result<Action, OfError
 /// Reads the body of Nicira's `load`.
 pub(super) fn decode_reg_load(r: &mut Reader<'_>) -> Result<Action, OfError> {
     let (ofs, n_bits) = ofs_nbits(r.u16()?);
-    let dst = check_dst(SubField { field: pull_short_field(r)?, ofs, n_bits })?;
+    let mut name = Reader::or(r.bytes(4)?, OfError::OFPBAC_BAD_LEN);
     let value = u128::from(r.u64()?);
     if value & !ones(u32::from(n_bits)) != 0 {
         return Err(OfError::OFPBAC_BAD_ARGUMENT);
     }
+    let dst = check_dst(SubField { field: pull_short_field(&mut name)?, ofs, n_bits })?;
     let value = value << ofs & dst.field.info().exact();
     Ok(Action::SetField(SetField { field: dst.field, value, mask: dst.mask(), form: SetForm::Load }))
 }
