@@ -100,7 +100,10 @@ impl Commit<'_> {
     fn set(&mut self, group: Group) {
         let mut fields = SetFields { key: FlowKey::default(), mask: FlowMask::default() };
         // What header it is, for who prints it.
-        (fields.key.eth_type, fields.key.nw_proto) = (self.base.eth_type, self.base.nw_proto);
+        fields.key.eth_type = self.base.eth_type;
+        if group == PORTS || group == ND {
+            fields.key.nw_proto = self.base.nw_proto;
+        }
         let mut changed = false;
         for range in group {
             let (new, old) = (&self.flow.as_bytes()[range.clone()], &self.base.as_bytes()[range.clone()]);

@@ -1,1 +1,271 @@
-//! Tests of translation.
+//! Translation in small: one bridge, a few rules. That a mask is never too wide is tried at random; what the daemon says to
+//! whole scenarios is in `tests/trace`.
+
+use std::sync::Arc;
+
+use datapath::action::{Action as Dp, DropReason, PortNo};
+use datapath::owner::{Hits, Miss, Owner, Translation};
+use datapath::stamps::Stamps;
+use openflow::action::{SetField, SetForm};
+use openflow::{Action, FieldId, FlowMod, FlowModCommand, Instructions, Match, OfPort};
+use packet::FlowKey;
+use packet::key::VLAN_PRESENT;
+use proptest::prelude::*;
+
+use crate::config::{Attachment, BridgeConfig, InterfaceConfig, PortConfig, VlanMode};
+use crate::{Bridge, Filter, Switch};
+
+const SECOND: u64 = 1_000_000_000;
+
+struct Rig {
+    switch: Switch,
+    bridge: Arc<Bridge>,
+}
+
+impl Rig {
+    /// A bridge with ports 1 to 4, which are 11 to 14 in the datapath; the last is an access port of VLAN 7.
+    fn new() -> Self {
+        let switch = Switch::new(Arc::new(Stamps::default()), 5);
+        let bridge = switch.add_bridge("br0", BridgeConfig::default()).unwrap();
+        for n in 1..=4 {
+            let name = format!("p{n}");
+            let attachment = Attachment::Datapath(PortNo(10 + n));
+            let interface = InterfaceConfig {
+                name: name.clone(),
+                attachment,
+                local: false,
+                ofport_request: None,
+                hw_addr: [0; 6],
+            };
+            let port = bridge.add_interface(&interface, 0).unwrap();
+            let vlan_mode = if n == 4 { VlanMode::Access } else { VlanMode::Trunk };
+            bridge.set_port(PortConfig {
+                name,
+                members: vec![port],
+                vlan_mode,
+                tag: 7,
+                ..PortConfig::default()
+            });
+        }
+        Self { switch, bridge }
+    }
+
+    fn add(&self, table: u8, priority: u16, m: Match, instructions: Instructions) {
+        let fm =
+            FlowMod { table_id: Some(table), priority, flow_match: m, instructions, ..FlowMod::default() };
+        self.bridge.flow_mods([&fm], SECOND).unwrap();
+    }
+
+    fn translate(&self, key: &FlowKey, now_ns: u64) -> Translation {
+        let mut out = Translation::default();
+        let version = self.bridge.version();
+        self.switch.translate(&Miss { key, frame: &[0; 60], version, now_ns, dry: false }, &mut out);
+        out
+    }
+}
+
+fn output(port: u32) -> Action {
+    Action::Output { port: OfPort(port), max_len: 0 }
+}
+
+fn set(field: FieldId, value: u128) -> Action {
+    Action::SetField(SetField { field, value, mask: field.info().exact(), form: SetForm::SetField })
+}
+
+fn ipv4(in_port: u32) -> FlowKey {
+    let mut key = FlowKey { nw_proto: 6, nw_ttl: 64, eth_src: [2, 0, 0, 0, 0, 1], ..FlowKey::default() };
+    key.in_port.set(10 + in_port);
+    key.eth_type.set(0x0800);
+    key
+}
+
+#[test]
+fn without_a_rule_everything_is_dropped() {
+    let rig = Rig::new();
+    let out = rig.translate(&ipv4(1), SECOND);
+    assert_eq!(out.actions, []);
+    let mut stranger = ipv4(1);
+    stranger.in_port.set(99);
+    assert_eq!(rig.translate(&stranger, SECOND).actions, [Dp::Drop(DropReason::NoBridge)]);
+}
+
+#[test]
+fn normal_learns_once_and_then_forwards() {
+    let rig = Rig::new();
+    rig.add(0, 1, Match::any(), Instructions::apply(vec![output(OfPort::NORMAL.0)]));
+    let before = rig.bridge.version();
+    let flood = rig.translate(&ipv4(1), SECOND);
+    assert_eq!(flood.actions.len(), 2, "{:?}", flood.actions);
+    assert!(rig.switch.core.stamps.changed_since(before, &flood.depends), "learning announces itself");
+    let mut back = ipv4(2);
+    (back.eth_dst, back.eth_src) = ([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]);
+    let known = rig.translate(&back, SECOND);
+    assert_eq!(known.actions, [Dp::Output(PortNo(11))]);
+    let version = rig.bridge.version();
+    rig.translate(&back, 2 * SECOND);
+    assert_eq!(rig.bridge.version(), version, "what is known changes nothing");
+    rig.switch.run(400 * SECOND);
+    assert!(rig.switch.core.stamps.changed_since(version, &known.depends), "ageing announces itself");
+    assert_eq!(rig.bridge.mac_rows(400 * SECOND), []);
+}
+
+#[test]
+fn a_change_of_rules_is_seen_from_its_version_on() {
+    let rig = Rig::new();
+    let old = rig.bridge.version();
+    rig.add(0, 1, Match::any(), Instructions::apply(vec![output(2)]));
+    let mut out = Translation::default();
+    let key = ipv4(1);
+    rig.switch.translate(&Miss { key: &key, frame: &[], version: old, now_ns: SECOND, dry: true }, &mut out);
+    assert_eq!(out.actions, []);
+    assert!(rig.switch.core.stamps.changed_since(old, &out.depends));
+    assert_eq!(rig.translate(&key, SECOND).actions, [Dp::Output(PortNo(12))]);
+}
+
+#[test]
+fn rules_count_and_expire() {
+    let rig = Rig::new();
+    let fm = FlowMod {
+        instructions: Instructions::apply(vec![output(2)]),
+        idle_timeout: 10,
+        hard_timeout: 60,
+        ..FlowMod::default()
+    };
+    rig.bridge.flow_mods([&fm], SECOND).unwrap();
+    let out = rig.translate(&ipv4(1), 5 * SECOND);
+    out.credit.unwrap().count(Hits { packets: 1, bytes: 60 }, 0, 5 * SECOND);
+    let rule = rig.bridge.select(&Filter::default()).pop_front().unwrap();
+    assert_eq!((rule.totals().hits.packets, rule.used_ns()), (1, 5 * SECOND));
+    assert_eq!(rig.bridge.table_stats(0).matches, 1);
+    rig.switch.run(14 * SECOND);
+    assert_eq!(rig.bridge.flow_count(), 1);
+    rig.switch.run(15 * SECOND);
+    assert_eq!(rig.bridge.flow_count(), 0);
+}
+
+#[test]
+fn a_transaction_is_all_or_nothing() {
+    let rig = Rig::new();
+    rig.add(0, 1, Match::any(), Instructions::apply(vec![output(2)]));
+    let delete = FlowMod { command: FlowModCommand::Delete, ..FlowMod::default() };
+    let bad = FlowMod { instructions: Instructions::apply(vec![Action::Group(1)]), ..FlowMod::default() };
+    let version = rig.bridge.version();
+    assert_eq!(rig.bridge.flow_mods([&delete, &bad], SECOND).unwrap_err().0, 1);
+    assert_eq!((rig.bridge.version(), rig.bridge.flow_count()), (version, 1));
+    assert_eq!(rig.translate(&ipv4(1), SECOND).actions, [Dp::Output(PortNo(12))]);
+    rig.bridge.flow_mods([&delete, &FlowMod::default()], SECOND).unwrap();
+    assert_eq!(rig.bridge.version(), version + 1);
+    assert_eq!(rig.bridge.flow_count(), 1);
+    assert_eq!(rig.translate(&ipv4(1), SECOND).actions, []);
+}
+
+fn packets() -> impl Strategy<Value = FlowKey> {
+    let address = prop::sample::select(vec![0x0a00_0001u32, 0x0a00_0102, 0x0a01_0001, 0x0b00_0001]);
+    let tci = prop::sample::select(vec![0u16, 0, VLAN_PRESENT | 7, VLAN_PRESENT | 5 | 0x6000, VLAN_PRESENT]);
+    let ttl = prop::sample::select(vec![1u8, 2, 64]);
+    let frag = prop::sample::select(vec![0u8, 0, 0, 1, 3]);
+    let proto = prop::sample::select(vec![6u8, 17, 1, 99]);
+    (1u32..5, prop::bool::weighted(0.8), proto, address.clone(), address, tci, ttl, (frag, 0u16..4, 0u8..4))
+        .prop_map(|(port, ip, proto, src, dst, tci, ttl, (frag, tp, mac))| {
+            let mut key = ipv4(port);
+            key.eth_type.set(if ip { 0x0800 } else { 0x0806 });
+            (key.nw_proto, key.nw_ttl, key.nw_frag) = if ip { (proto, ttl, frag) } else { (1, 0, 0) };
+            key.nw_src.set(src);
+            key.nw_dst.set(dst);
+            key.vlan[0].tci.set(tci);
+            key.vlan[0].tpid.set(if tci == 0 { 0 } else { 0x8100 });
+            if ip && proto != 99 && frag != 3 {
+                key.tp_src.set(tp);
+                key.tp_dst.set(tp ^ 1);
+            }
+            (key.eth_src[5], key.eth_dst) = (mac, [2, 0, 0, 0, 0, mac ^ 1]);
+            key
+        })
+}
+
+fn matches() -> impl Strategy<Value = Match> {
+    let one = prop_oneof![
+        (1u128..5).prop_map(|v| vec![(FieldId::InPortOxm, v, u128::MAX)]),
+        Just(vec![(FieldId::EthType, 0x0800, 0xffff)]),
+        (0u32..3, 8u32..=32).prop_map(|(v, len)| {
+            let mask = u128::from(u32::MAX << (32 - len));
+            vec![
+                (FieldId::EthType, 0x0800, 0xffff),
+                (FieldId::Ipv4Dst, 0x0a00_0001 + (u128::from(v) << 16), mask),
+            ]
+        }),
+        (0u128..4).prop_map(|v| vec![
+            (FieldId::EthType, 0x0800, 0xffff),
+            (FieldId::NwProto, 6, 0xff),
+            (FieldId::TcpDst, v, 0xffff)
+        ]),
+        Just(vec![(FieldId::VlanTci, 0x1007, 0x1fff)]),
+        Just(vec![(FieldId::VlanTci, 0, 0x1000)]),
+        (0u128..3).prop_map(|v| vec![(FieldId::Reg0, v, u128::MAX)]),
+        (0u128..4).prop_map(|v| vec![(FieldId::EthSrc, 0x0200_0000_0000 + v, u128::MAX)]),
+    ];
+    prop::collection::vec(one, 0..3).prop_map(|parts| {
+        let mut m = Match::any();
+        for (field, value, mask) in parts.into_iter().flatten() {
+            m.set_masked(field, value & field.info().exact(), mask & field.info().exact());
+        }
+        m
+    })
+}
+
+fn actions() -> impl Strategy<Value = Vec<Action>> {
+    let whole = openflow::SubField::whole;
+    let simple = prop_oneof![
+        3 => (1u32..5).prop_map(output),
+        1 => Just(output(OfPort::NORMAL.0)),
+        1 => Just(output(OfPort::IN_PORT.0)),
+        1 => Just(Action::Controller(openflow::action::Controller::default())),
+        1 => (0u128..3).prop_map(|v| set(FieldId::Reg0, v)),
+        1 => (0u32..3).prop_map(|v| Action::SetIpv4Dst(0x0a00_0001 + (v << 16))),
+        1 => Just(Action::SetL4Dst(openflow::action::L4Port { port: 1, proto: 0 })),
+        1 => Just(Action::DecTtl(openflow::action::DecTtl { ids: vec![0], explicit: false })),
+        1 => Just(Action::SetVlanVid { vid: 7, push_if_needed: true, flow_has_vlan: false }),
+        1 => Just(Action::SetVlanPcp { pcp: 3, push_if_needed: false, flow_has_vlan: false }),
+        1 => Just(Action::StripVlan),
+        1 => Just(Action::PushVlan(0x8100)),
+        1 => Just(Action::Move { src: whole(FieldId::Ipv4Src), dst: whole(FieldId::Reg0), onf: false }),
+        1 => Just(Action::Move { src: whole(FieldId::EthSrc), dst: whole(FieldId::EthDst), onf: false }),
+        1 => Just(Action::OutputReg { src: whole(FieldId::Reg0), max_len: 0, wide: false }),
+        1 => (1u8..3).prop_map(|table| Action::Resubmit(openflow::action::Resubmit {
+            port: OfPort::IN_PORT, table, with_ct_orig: false,
+        })),
+        1 => Just(Action::PushMpls(0x8847)),
+        1 => Just(Action::PopMpls(0x0800)),
+    ];
+    let list = prop::collection::vec(simple, 0..4);
+    (list.clone(), prop::option::weighted(0.2, list)).prop_map(|(mut actions, inner)| {
+        actions.extend(inner.map(Action::Clone));
+        actions
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn packets_that_agree_under_the_mask_are_treated_alike(
+        rules in prop::collection::vec((0u8..3, matches(), actions(), prop::option::weighted(0.2, actions())), 1..12),
+        a in packets(), b in packets(), learned in packets(),
+    ) {
+        let rig = Rig::new();
+        for (priority, (table, m, apply, write)) in (1..).zip(rules) {
+            let goto_table = if table < 2 && write.is_some() { Some(table + 1) } else { None };
+            rig.add(table, priority, m, Instructions { apply, write, goto_table, ..Instructions::default() });
+        }
+        rig.translate(&learned, SECOND);
+        let first = rig.translate(&a, SECOND);
+        let mut twin = b;
+        let words = twin.words_mut().iter_mut().zip(a.words()).zip(first.mask.0.words());
+        words.for_each(|((b, a), mask)| *b = *a & mask | *b & !mask);
+        // A tag has a type.
+        let tagged = twin.vlan[0].tci.get() & VLAN_PRESENT != 0;
+        twin.vlan[0].tpid.set(if tagged { 0x8100 } else { 0 });
+        let second = rig.translate(&twin, SECOND);
+        prop_assert_eq!(first.actions, second.actions);
+    }
+}
