@@ -14,6 +14,9 @@ use crate::netdev::testing::{guest, in_new_netns, new_netns, ping, run, wait_unt
 use crate::netdev::{Links, Netdevs, What};
 use crate::netlink::Netns;
 
+/// How long a stalled connection is waited for, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 fn opened(name: &str, kind: PortKind) -> (Arc<Port>, Queues) {
     let port = Arc::new(Port::new(PortNo(1), PortSpec::new(name, kind)));
     let queues = open(&port, 1).unwrap();
@@ -85,11 +88,14 @@ fn transfer(from: &Netns, into: &Netns, to: u8) {
     let listener = into.run(|| TcpListener::bind(("0.0.0.0", 7000))).unwrap();
     let receiver = std::thread::spawn(move || {
         let mut all = Vec::with_capacity(LEN);
-        listener.accept().unwrap().0.read_to_end(&mut all).unwrap();
+        let mut stream = listener.accept().unwrap().0;
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.read_to_end(&mut all).unwrap();
         all
     });
     let bytes: Vec<u8> = (0..LEN).map(|at| (at / 7 % 253) as u8).collect();
     let mut stream = from.run(|| TcpStream::connect((address.0.as_str(), address.1))).unwrap();
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
     stream.write_all(&bytes).unwrap();
     drop(stream);
     assert!(receiver.join().unwrap() == bytes, "the bytes that came are others");
