@@ -211,7 +211,11 @@ impl PortError {
             Self::Device { name, source, .. } => {
                 format!("could not open network device {name} ({})", crate::netdev::reason(source))
             }
-            Self::BadName(name) => format!("could not open network device {name} (Invalid argument)"),
+            Self::BadName(name) => {
+                let reason = crate::netdev::check_name(name).err().map(|error| crate::netdev::reason(&error));
+                let reason = reason.as_deref().unwrap_or("Invalid argument");
+                format!("could not open network device {name} ({reason})")
+            }
             Self::Exists(name) => format!("could not open network device {name} (File exists)"),
             Self::NoSuchPort(_) | Self::Full | Self::Option { .. } => self.to_string(),
         }
