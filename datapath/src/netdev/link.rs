@@ -71,6 +71,11 @@ impl Link {
         Some(link)
     }
 
+    /// Whether nothing but the counters differs.
+    pub(super) fn same_but_counters(&self, other: &Self) -> bool {
+        Self { stats: other.stats, ..self.clone() } == *other
+    }
+
     fn take(&mut self, kind: u16, value: &[u8]) {
         let number = || u32_at(value, 0).unwrap_or(0);
         match kind {
@@ -122,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_short_message_is_no_link() {
-        let message = Message { kind: 16, flags: 0, sequence: 0, payload: vec![0; 8] };
+        let message = Message { kind: 16, flags: 0, sequence: 0, nsid: None, payload: vec![0; 8] };
         assert_eq!(Link::read(&message), None);
     }
 }

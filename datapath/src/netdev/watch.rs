@@ -2,24 +2,25 @@
 //!
 //! # Algorithm
 //!
-//! A *space* is one namespace seen by two sockets, one that listens (`RTNLGRP_LINK`) and one that asks. It is filled by one
-//! dump, taken after the listening began, and kept by what is heard from then on. When the kernel says that it lost
+//! Two sockets, one that listens (`RTNLGRP_LINK`) and one that asks. The table is filled by one dump, taken after the listening began, and kept by what is heard from then on. When the kernel says that it lost
 //! notifications, the dump is taken again and compared.
 //!
-//! There is a space for the switch's own namespace, and one for every other namespace into which somebody moved a tap of the
-//! switch: when a device goes from a space and the switch has a tap of its name, the tap's descriptor is asked where it
-//! is now ([`taps::netns_of`]). In another namespace only the switch's own taps are looked at.
+//! The listening socket also hears of other namespaces (`NETLINK_LISTEN_ALL_NSID`). Of those, only the switch's own taps are looked
+//! at, which somebody moved there: when a device goes from home and the switch has a tap of its name, or when there is word
+//! of such a name from abroad, the tap's descriptor is asked where it is ([`taps::netns_of`]) and the device is asked about
+//! there. No namespace but home is held open longer than a question takes: it can be removed, and the tap in it with it.
+//!
+//! One case is beyond that: a tap that was found in another namespace when the switch was started holds that namespace itself, by
+//! its descriptor. [`Netdevs::sweep`] sees when nobody else does, and calls such a tap gone.
 //!
 //! # Costs
 //!
-//! A notification costs a hash lookup; the table is as large as the namespace has devices. All listening sockets stand behind
-//! one epoll descriptor, so the control loop polls one thing.
+//! A notification costs a hash lookup; the table is as large as the namespace has devices. A tap abroad costs a thread that enters
+//! its namespace, for each question.
 
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
-
-use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
+use std::os::fd::{AsRawFd, RawFd};
 
 use crate::netlink::{Message, Netns, Socket};
 use crate::port::taps;
@@ -63,162 +64,176 @@ pub struct Change {
 /// All devices of the switch's namespace, and the switch's taps wherever they are.
 #[derive(Debug)]
 pub struct Netdevs {
+    netns: Netns,
     home: Space,
-    elsewhere: HashMap<u64, Space>,
-    epoll: Epoll,
+    abroad: HashMap<String, Device>,
 }
 
 impl Netdevs {
     /// Begins to follow the devices of the calling thread's namespace.
     pub fn open() -> io::Result<Self> {
-        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-        let home = Space::open(Netns::current()?, &epoll)?;
-        Ok(Self { home, elsewhere: HashMap::new(), epoll })
+        let mut netdevs = Self { netns: Netns::current()?, home: Space::open()?, abroad: HashMap::new() };
+        for name in taps::names() {
+            netdevs.look_abroad(&name);
+        }
+        Ok(netdevs)
     }
 
     /// What is readable when [`poll`](Self::poll) has something to say.
     pub fn fd(&self) -> RawFd {
-        self.epoll.0.as_raw_fd()
+        self.home.heard.as_raw_fd()
     }
 
     /// What happened since the last time, in order. Never blocks.
     pub fn poll(&mut self) -> io::Result<Vec<Change>> {
-        let mut changes = self.home.poll()?;
-        for space in self.elsewhere.values_mut() {
-            let heard = space.poll()?;
-            changes.extend(heard.into_iter().filter(|change| taps::is_open(&change.name)));
-        }
-        for change in &mut changes {
-            if change.what == What::Gone {
-                self.look_elsewhere(change);
+        let Some(messages) = self.home.heard.notifications()? else {
+            let changes = self.home.dump()?;
+            return Ok(changes.into_iter().map(|change| self.at_home(change)).collect());
+        };
+        // A namespace may have a number for itself.
+        let own = if messages.iter().any(|message| message.nsid.is_some()) {
+            self.home.links.netns_id(&self.netns)?
+        } else {
+            None
+        };
+        let mut changes = Vec::new();
+        for message in &messages {
+            if message.nsid.is_none() || message.nsid == own {
+                let heard = self.home.take(message);
+                changes.extend(heard.into_iter().map(|change| self.at_home(change)));
+            } else if let Some(link) = Link::read(message) {
+                changes.extend(self.word_from_abroad(&link.name));
             }
         }
-        self.leave_empty_spaces();
         Ok(changes)
+    }
+
+    /// Looks for taps whose device is gone with the namespace it was in, of which there is no word, or that are in a namespace that
+    /// only the switch itself still holds, and calls them gone. To be called every few seconds.
+    pub fn sweep(&mut self) -> Vec<Change> {
+        if self.abroad.is_empty() {
+            return Vec::new();
+        }
+        let alive: Vec<u64> = Netns::others().iter().map(Netns::inode).collect();
+        let is_alive =
+            |name: &String| taps::netns_of(name).is_some_and(|netns| alive.contains(&netns.inode()));
+        let gone = self.abroad.extract_if(|name, _| !is_alive(name));
+        gone.map(|(name, device)| Change { name, index: device.link.index, what: What::Gone }).collect()
     }
 
     /// The device of this name: in the switch's namespace, or a tap of the switch in another one.
     pub fn get(&self, name: &str) -> Option<&Device> {
-        self.space_of(name)?.device(name)
+        self.home.device(name).or_else(|| self.abroad.get(name))
     }
 
     /// Its counters now. Those of a tap of the switch are seen from the switch: what it received is what the device sent.
     pub fn statistics(&mut self, name: &str) -> io::Result<LinkStats> {
-        let (links, index) = self.at(name)?;
-        let stats = links.get_by_index(index)?.stats;
+        let stats = self.ask(name, |links| links.get(name))?.stats;
         Ok(if taps::is_open(name) { stats.swapped() } else { stats })
     }
 
     /// Its speed, duplex and features.
     pub fn settings(&mut self, name: &str) -> io::Result<Settings> {
-        self.at(name)?.0.settings(name)
+        self.ask(name, |links| links.settings(name))
     }
 
     /// Its driver.
     pub fn driver(&mut self, name: &str) -> io::Result<Driver> {
-        self.at(name)?.0.driver(name)
+        self.ask(name, |links| links.driver(name))
     }
 
     /// Sets its MTU.
     pub fn set_mtu(&mut self, name: &str, mtu: u32) -> io::Result<()> {
-        let (links, index) = self.at(name)?;
-        links.set_mtu(index, mtu)
+        self.ask(name, |links| links.get(name).and_then(|link| links.set_mtu(link.index, mtu)))
     }
 
     /// Sets its MAC address.
     pub fn set_mac(&mut self, name: &str, mac: [u8; 6]) -> io::Result<()> {
-        let (links, index) = self.at(name)?;
-        links.set_mac(index, mac)
+        self.ask(name, |links| links.get(name).and_then(|link| links.set_mac(link.index, mac)))
     }
 
     /// Takes it up or down.
     pub fn set_up(&mut self, name: &str, up: bool) -> io::Result<()> {
-        let (links, index) = self.at(name)?;
-        links.set_up(index, up)
+        self.ask(name, |links| links.get(name).and_then(|link| links.set_up(link.index, up)))
     }
 
-    fn space_of(&self, name: &str) -> Option<&Space> {
-        if self.home.device(name).is_some() {
-            return Some(&self.home);
-        }
-        self.elsewhere.get(&taps::netns_of(name)?.inode())
-    }
-
-    /// The device's index and those who can be asked about it. A device that was made a moment ago is found although word of it
-    /// has not been heard yet.
-    fn at(&mut self, name: &str) -> io::Result<(&mut Links, u32)> {
-        let no_device = || io::Error::from_raw_os_error(libc::ENODEV);
-        let away = taps::netns_of(name).filter(|netns| *netns != self.home.netns);
-        let space = match away {
-            None => &mut self.home,
-            Some(netns) => {
-                self.follow(&netns)?;
-                self.elsewhere.get_mut(&netns.inode()).ok_or_else(no_device)?
-            }
-        };
-        let index = match space.device(name) {
-            Some(device) => device.link.index,
-            None => space.links.get(name)?.index,
-        };
-        Ok((&mut space.links, index))
-    }
-
-    /// A device has gone from where it was: if it is a tap of ours that is somewhere else now, it merely changed.
-    fn look_elsewhere(&mut self, change: &mut Change) {
-        let Some(netns) = taps::netns_of(&change.name) else { return };
-        if netns != self.home.netns && self.follow(&netns).is_err() {
-            return;
-        }
-        if let Some(device) = self.space_of(&change.name).and_then(|space| space.device(&change.name)) {
-            change.what = What::Changed;
-            change.index = device.link.index;
+    /// Asks in the namespace where the device is. One that was made a moment ago is found although word of it has not been
+    /// heard yet.
+    fn ask<T: Send>(
+        &mut self,
+        name: &str,
+        question: impl FnOnce(&mut Links) -> io::Result<T> + Send,
+    ) -> io::Result<T> {
+        let away = if self.home.device(name).is_some() { None } else { taps::netns_of(name) };
+        match away.filter(|netns| *netns != self.netns) {
+            None => question(&mut self.home.links),
+            Some(netns) => netns.run(|| question(&mut Links::here()?)),
         }
     }
 
-    fn follow(&mut self, netns: &Netns) -> io::Result<()> {
-        if let std::collections::hash_map::Entry::Vacant(slot) = self.elsewhere.entry(netns.inode()) {
-            slot.insert(Space::open(netns.clone(), &self.epoll)?);
+    /// Something happened at home. If a tap of ours has gone, it may be abroad now.
+    fn at_home(&mut self, change: Change) -> Change {
+        if self.home.device(&change.name).is_some() {
+            self.abroad.remove(&change.name);
+            return change;
         }
-        Ok(())
+        match self.look_abroad(&change.name) {
+            Some(link) => Change { index: link.index, what: What::Changed, name: link.name },
+            None => change,
+        }
     }
 
-    fn leave_empty_spaces(&mut self) {
-        if !self.elsewhere.is_empty() {
-            let inhabited = taps::namespaces();
-            self.elsewhere.retain(|inode, _| inhabited.contains(inode));
+    /// There was word from abroad of a device of this name. It may be a tap of ours or somebody else's device.
+    fn word_from_abroad(&mut self, name: &str) -> Option<Change> {
+        if self.home.device(name).is_some() || !taps::is_open(name) {
+            return None;
         }
+        let before = self.abroad.get(name).map(|device| device.link.clone());
+        let name = name.to_owned();
+        match (self.look_abroad(&name), before) {
+            (Some(now), Some(before)) if now.same_but_counters(&before) => None,
+            (Some(now), _) => Some(Change { name, index: now.index, what: What::Changed }),
+            (None, Some(before)) => Some(Change { name, index: before.index, what: What::Gone }),
+            (None, None) => None,
+        }
+    }
+
+    /// Looks for a tap of ours outside of the switch's namespace and remembers how it is there.
+    fn look_abroad(&mut self, name: &str) -> Option<Link> {
+        let before = self.abroad.remove(name);
+        let netns = taps::netns_of(name).filter(|netns| *netns != self.netns)?;
+        let link = netns.run(|| Links::here()?.get(name)).ok()?;
+        let known = before.as_ref().or_else(|| self.home.left.get(name));
+        let resets = known.map_or(0, |known| known.resets + u64::from(known.link.running != link.running));
+        self.home.left.remove(name);
+        self.abroad.insert(name.to_owned(), Device { link: link.clone(), resets });
+        Some(link)
     }
 }
 
-/// One namespace.
+/// The switch's own namespace.
 #[derive(Debug)]
 struct Space {
-    netns: Netns,
     links: Links,
     heard: Socket,
     devices: HashMap<u32, Device>,
     by_name: HashMap<String, u32>,
+    /// Taps of ours that have just left.
+    left: HashMap<String, Device>,
 }
 
 impl Space {
-    fn open(netns: Netns, epoll: &Epoll) -> io::Result<Self> {
-        let (heard, links) = netns
-            .run(|| Ok((Socket::listen(libc::NETLINK_ROUTE, RTNLGRP_LINK, LISTEN_BYTES)?, Links::here()?)))?;
-        epoll.add(heard.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, netns.inode()))?;
-        let mut space = Self { netns, links, heard, devices: HashMap::new(), by_name: HashMap::new() };
+    fn open() -> io::Result<Self> {
+        let heard = Socket::listen(libc::NETLINK_ROUTE, RTNLGRP_LINK, LISTEN_BYTES)?;
+        let links = Links::here()?;
+        let mut space =
+            Self { links, heard, devices: HashMap::new(), by_name: HashMap::new(), left: HashMap::new() };
         space.dump()?;
         Ok(space)
     }
 
     fn device(&self, name: &str) -> Option<&Device> {
         self.devices.get(self.by_name.get(name)?)
-    }
-
-    fn poll(&mut self) -> io::Result<Vec<Change>> {
-        match self.heard.notifications()? {
-            Some(messages) => Ok(messages.iter().flat_map(|message| self.take(message)).collect()),
-            None => self.dump(),
-        }
     }
 
     fn take(&mut self, message: &Message) -> Vec<Change> {
@@ -240,7 +255,7 @@ impl Space {
         match self.devices.get_mut(&index) {
             Some(device) if device.link.name == name => {
                 device.resets += u64::from(device.link.running != link.running);
-                let quiet = Link { stats: device.link.stats, ..link.clone() } == device.link;
+                let quiet = link.same_but_counters(&device.link);
                 device.link = link;
                 if quiet {
                     return changes;
@@ -261,7 +276,11 @@ impl Space {
     }
 
     fn gone(&mut self, index: u32) -> Option<Change> {
-        let name = self.devices.remove(&index)?.link.name;
+        let device = self.devices.remove(&index)?;
+        let name = device.link.name.clone();
+        if taps::is_open(&name) {
+            self.left.insert(name.clone(), device);
+        }
         if self.by_name.get(&name) == Some(&index) {
             self.by_name.remove(&name);
         }

@@ -90,6 +90,8 @@ pub struct Message {
     pub flags: u16,
     /// The number of the request it answers; 0 for a notification.
     pub sequence: u32,
+    /// The number of the namespace that it is about, for a notification from another one than the socket's.
+    pub nsid: Option<u32>,
     /// What stands behind the header.
     pub payload: Vec<u8>,
 }
@@ -105,6 +107,7 @@ impl Message {
                 kind: u16_at(header, 4).unwrap_or(0),
                 flags: u16_at(header, 6).unwrap_or(0),
                 sequence: u32_at(header, 8).unwrap_or(0),
+                nsid: None,
                 payload: payload.to_vec(),
             });
             bytes = bytes.get(aligned(len)..).unwrap_or(&[]);

@@ -11,7 +11,8 @@ use std::sync::Arc;
 /// `TUNGETDEVNETNS` of `linux/if_tun.h`.
 const TUNGETDEVNETNS: libc::c_ulong = 0x54e3;
 
-/// A network namespace, held open.
+/// A network namespace, held open: it does not go away while this lives. Not to be kept for long, but for one's own: with a
+/// container's namespace, the far ends of its veths would stay.
 #[derive(Clone, Debug)]
 pub struct Netns {
     file: Arc<File>,
@@ -78,6 +79,12 @@ impl Netns {
             let handle = thread.spawn_scoped(scope, enter_and_work)?;
             handle.join().unwrap_or_else(|_| Err(io::Error::other("a thread inside a namespace panicked")))
         })
+    }
+
+    /// The one with this inode, if it can be found.
+    pub fn with_inode(inode: u64) -> Option<Self> {
+        let path = candidates().find(|path| fs::metadata(path).is_ok_and(|found| found.ino() == inode))?;
+        Self::at(&path).ok().filter(|netns| netns.inode == inode)
     }
 
     /// All namespaces that can be found, each once, that of the calling thread left out: those with a name under `/run/netns` and

@@ -33,10 +33,12 @@ impl Socket {
         Ok(Self { fd, sequence: 0 })
     }
 
-    /// Opens a socket that listens to a group and does not block, with room for `receive_bytes` of notifications.
+    /// Opens a socket that listens to a group and does not block, with room for `receive_bytes` of notifications. It also hears of
+    /// all other namespaces to which its own has given a number ([`Message::nsid`]), without keeping them alive.
     pub fn listen(protocol: libc::c_int, group: u32, receive_bytes: u32) -> io::Result<Self> {
         let socket = Self::open(protocol)?;
         set_option(&socket.fd, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, receive_bytes)?;
+        set_option(&socket.fd, libc::SOL_NETLINK, libc::NETLINK_LISTEN_ALL_NSID, 1)?;
         set_option(&socket.fd, libc::SOL_NETLINK, libc::NETLINK_ADD_MEMBERSHIP, group)?;
         // SAFETY: plain system call on a descriptor we own.
         if unsafe { libc::fcntl(socket.fd.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) } < 0 {
@@ -87,17 +89,40 @@ impl Socket {
     fn receive(&self) -> io::Result<Vec<Message>> {
         let mut buffer = vec![0; RECEIVE_LEN];
         loop {
-            // SAFETY: the buffer is valid for its length.
-            let got = unsafe { libc::recv(self.fd.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), 0) };
-            if let Ok(len) = usize::try_from(got) {
-                return Ok(Message::split(&buffer[..len.min(buffer.len())]));
-            }
-            let error = io::Error::last_os_error();
-            if error.kind() != io::ErrorKind::Interrupted {
-                return Err(error);
+            match receive_with_nsid(&self.fd, &mut buffer) {
+                Ok((len, nsid)) => {
+                    let messages = Message::split(&buffer[..len.min(buffer.len())]);
+                    return Ok(messages.into_iter().map(|message| Message { nsid, ..message }).collect());
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
             }
         }
     }
+}
+
+/// Receives into `buffer`; returns the length, and the number of the namespace if it is another one.
+fn receive_with_nsid(fd: &OwnedFd, buffer: &mut [u8]) -> io::Result<(usize, Option<u32>)> {
+    let mut vector = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    // As words, so that the control messages in it are aligned.
+    let mut control = [0u64; 8];
+    // SAFETY: all zeros is a valid `msghdr`.
+    let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
+    header.msg_iov = &raw mut vector;
+    header.msg_iovlen = 1;
+    header.msg_control = control.as_mut_ptr().cast();
+    header.msg_controllen = size_of_val(&control);
+    // SAFETY: the header points to a buffer and a control buffer that are valid for their lengths.
+    let got = unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut header, 0) };
+    let len = usize::try_from(got).map_err(|_| io::Error::last_os_error())?;
+    // SAFETY: the kernel has filled in the header; the control buffer it points to still lives.
+    let first = unsafe { libc::CMSG_FIRSTHDR(&raw const header).as_ref() };
+    let nsid = first.filter(|control| {
+        (control.cmsg_level, control.cmsg_type) == (libc::SOL_NETLINK, libc::NETLINK_LISTEN_ALL_NSID)
+    });
+    // SAFETY: a control message of this type holds one 32-bit number, at any alignment.
+    let nsid = nsid.map(|control| unsafe { libc::CMSG_DATA(control).cast::<u32>().read_unaligned() });
+    Ok((len, nsid))
 }
 
 impl AsRawFd for Socket {

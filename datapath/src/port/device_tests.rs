@@ -171,6 +171,7 @@ fn a_tap_outlives_its_port_and_is_found_again_in_another_namespace() {
         let mut links = Links::here().unwrap();
         let index = links.get("int0").unwrap().index;
         let away = new_netns();
+        let _holder = HeldByAProcess::of(&away);
         netdevs.poll().unwrap();
         links.move_to(index, &away).unwrap();
         // Moved, it has merely changed, and is still looked after.
@@ -179,16 +180,73 @@ fn a_tap_outlives_its_port_and_is_found_again_in_another_namespace() {
         netdevs.set_mtu("int0", 1400).unwrap();
         drop(tap);
         // The process ended; somebody gave it an address meanwhile; the switch starts again.
-        away.run(|| Ok(assert!(run("ip address add 10.9.9.7/24 dev int0")))).unwrap();
+        assert!(away.run(|| Ok(run("ip address add 10.9.9.7/24 dev int0"))).unwrap());
         let (port, tap) = opened("int0", PortKind::Internal);
         assert_eq!(port.mtu(), 1400);
         assert!(links.get("int0").is_err());
-        assert_eq!(taps::netns_of("int0"), Some(away.clone()));
+        assert_eq!(taps::netns_of("int0").as_ref(), Some(&away));
         assert!(away.run(|| Ok(run("ip link set int0 up"))).unwrap());
         taps::release("int0").unwrap();
         drop(tap);
         assert!(Links::inside(&away).unwrap().get("int0").is_err());
     });
+}
+
+#[test]
+fn a_namespace_that_is_removed_takes_the_tap_in_it_along() {
+    in_new_netns(|| {
+        let mut netdevs = Netdevs::open().unwrap();
+        let (_, tap) = opened("int0", PortKind::Internal);
+        let index = Links::here().unwrap().get("int0").unwrap().index;
+        let away = new_netns();
+        Links::here().unwrap().move_to(index, &away).unwrap();
+        netdevs.poll().unwrap();
+        assert!(netdevs.get("int0").is_some());
+        let holder = HeldByAProcess::of(&away);
+        assert!(netdevs.sweep().is_empty());
+        // Word of it is heard from there.
+        away.run(|| Ok(run("ip link set int0 up mtu 1300"))).unwrap();
+        let heard = netdevs.poll().unwrap();
+        assert!(heard.iter().any(|change| change.name == "int0" && change.what == What::Changed));
+        assert_eq!(netdevs.get("int0").unwrap().link.mtu, 1300);
+        drop((away, holder));
+        wait_until(|| netdevs.sweep().iter().any(|change| change.what == What::Gone));
+        assert!(netdevs.get("int0").is_none());
+        drop(tap);
+        // Found again after a restart, it keeps the namespace alive by itself: that is seen, too.
+        let away = new_netns();
+        drop(opened("int0", PortKind::Internal));
+        let index = Links::here().unwrap().get("int0").unwrap().index;
+        Links::here().unwrap().move_to(index, &away).unwrap();
+        let inode = away.inode();
+        let holder = HeldByAProcess::of(&away);
+        drop(away);
+        super::tap::testing_forget_orphans();
+        let (_, tap) = opened("int0", PortKind::Internal);
+        assert_eq!(taps::netns_of("int0").map(|netns| netns.inode()), Some(inode));
+        netdevs.poll().unwrap();
+        assert!(netdevs.get("int0").is_some() && netdevs.sweep().is_empty());
+        drop(holder);
+        assert_eq!(netdevs.sweep().len(), 1);
+        taps::release("int0").unwrap();
+        drop(tap);
+    });
+}
+
+/// A process that sits in a namespace, as those of a container do.
+struct HeldByAProcess(std::process::Child);
+
+impl HeldByAProcess {
+    fn of(netns: &Netns) -> Self {
+        Self(netns.run(|| std::process::Command::new("sleep").arg("60").spawn()).unwrap())
+    }
+}
+
+impl Drop for HeldByAProcess {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 #[test]

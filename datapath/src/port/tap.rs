@@ -132,8 +132,9 @@ fn configure(port: &Port, links: &mut Links, fresh: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// Taps of this switch in other namespaces that nobody has open: by the inode of the switch's namespace, then by name.
-type Orphans = HashMap<u64, HashMap<String, Netns>>;
+/// The inodes of the namespaces in which taps of this switch are that nobody has open: by the inode of the switch's namespace, then
+/// by name.
+type Orphans = HashMap<u64, HashMap<String, u64>>;
 
 fn orphans() -> MutexGuard<'static, Orphans> {
     static ORPHANS: LazyLock<Mutex<Orphans>> = LazyLock::new(Mutex::default);
@@ -149,17 +150,23 @@ fn home_of_orphan(name: &str) -> Option<Netns> {
     let home = Netns::current().ok()?;
     let mut orphans = orphans();
     let of_home = orphans.entry(home.inode()).or_insert_with(|| find_orphans(&home));
-    let netns = of_home.remove(name)?;
+    let netns = Netns::with_inode(of_home.remove(name)?)?;
     let link = Links::inside(&netns).ok()?.get(name).ok()?;
     (link.alias == alias_of(&home, name)).then_some(netns)
 }
 
-fn find_orphans(home: &Netns) -> HashMap<String, Netns> {
+/// Makes this process know as little of taps elsewhere as one that has just begun.
+#[cfg(test)]
+pub(super) fn testing_forget_orphans() {
+    orphans().clear();
+}
+
+fn find_orphans(home: &Netns) -> HashMap<String, u64> {
     let mut found = HashMap::new();
     for netns in Netns::others() {
         let links = Links::inside(&netns).and_then(|mut links| links.all()).unwrap_or_default();
         let ours = links.into_iter().filter(|link| link.alias == alias_of(home, &link.name));
-        found.extend(ours.map(|link| (link.name, netns.clone())));
+        found.extend(ours.map(|link| (link.name, netns.inode())));
     }
     found
 }
@@ -177,7 +184,7 @@ impl Drop for Keeper {
             return;
         }
         if let Some(away) = Netns::of_tap(&*self.fd).ok().filter(|netns| *netns != self.home) {
-            orphans().entry(self.home.inode()).or_default().insert(self.name.clone(), away);
+            orphans().entry(self.home.inode()).or_default().insert(self.name.clone(), away.inode());
         }
     }
 }

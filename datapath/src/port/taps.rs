@@ -3,7 +3,7 @@
 //! A tap may be moved into another namespace and goes on working there, because what the switch holds is its descriptor. Who
 //! wants to know its state, or take it away for good, therefore goes by that descriptor, found here by the port's name.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -43,10 +43,9 @@ pub fn netns_of(name: &str) -> Option<Netns> {
     Netns::of_tap(&find(name)?).ok()
 }
 
-/// The inodes of all namespaces with a tap of ours.
-pub fn namespaces() -> BTreeSet<u64> {
-    let fds: Vec<_> = open().values().filter_map(Weak::upgrade).collect();
-    fds.iter().filter_map(|fd| Netns::of_tap(fd).ok()).map(|netns| netns.inode()).collect()
+/// The names of all taps of ours.
+pub fn names() -> Vec<String> {
+    open().iter().filter(|(_, fd)| fd.strong_count() > 0).map(|(name, _)| name.clone()).collect()
 }
 
 /// From now on the device of this name lives no longer than its port: it goes when the port is closed. Without this, a tap stays
