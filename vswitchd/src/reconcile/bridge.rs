@@ -156,11 +156,13 @@ impl LiveBridge {
 
     /// MTUs and MAC addresses. Devices of ours follow the smallest MTU of the others.
     fn set_devices(&mut self, world: &mut World<'_>) {
+        for live in self.interfaces.values_mut().filter(|live| !live.spec.kind.is_ours()) {
+            live.tell_mtu(live.spec.mtu_request, world);
+        }
         let others = self.interfaces.values().filter(|live| live.spec.kind == InterfaceKind::System);
-        let smallest = others.filter_map(|live| live.spec.mtu_request.or(live.status.mtu)).min();
-        for live in self.interfaces.values_mut() {
-            let follow = if live.spec.kind.is_ours() { smallest } else { None };
-            live.tell_mtu(live.spec.mtu_request.or(follow), world);
+        let smallest = others.filter_map(|live| live.status.mtu).min();
+        for live in self.interfaces.values_mut().filter(|live| live.spec.kind.is_ours()) {
+            live.tell_mtu(live.spec.mtu_request.or(smallest), world);
             if live.spec.kind == InterfaceKind::Internal {
                 live.tell_mac(live.spec.mac, world);
             }

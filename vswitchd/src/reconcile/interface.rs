@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use datapath::netdev::reason;
-use datapath::port::{Port, PortKind};
+use datapath::port::{Port, PortError, PortKind};
 use ofproto::config::{Attachment, InterfaceConfig};
 use ofproto::{Bridge, BridgeError};
 use openflow::OfPort;
@@ -43,7 +43,7 @@ impl LiveInterface {
             InterfaceKind::Patch { peer } => (None, Attachment::Patch(peer.clone())),
             kind => {
                 let port =
-                    world.datapath.add_port(port_spec(spec, kind)).map_err(|error| error.open_text())?;
+                    world.datapath.add_port(port_spec(spec, kind)).map_err(|error| refusal(spec, &error))?;
                 let attachment = Attachment::Datapath(port.number);
                 world.hear();
                 (Some(port), attachment)
@@ -182,6 +182,16 @@ fn port_spec(spec: &InterfaceSpec, kind: &InterfaceKind) -> datapath::port::Port
         mac: spec.mac.map(|mac| mac.0),
         n_rxq: spec.n_rxq.unwrap_or(1),
         ..datapath::port::PortSpec::new(&spec.name, kind)
+    }
+}
+
+/// What `Interface.error` says. No device that exists has a name that none can have.
+fn refusal(spec: &InterfaceSpec, error: &PortError) -> String {
+    match (error, &spec.kind) {
+        (PortError::BadName(name), InterfaceKind::System) => {
+            format!("could not open network device {name} (No such device)")
+        }
+        _ => error.open_text(),
     }
 }
 
