@@ -39,6 +39,8 @@ macro_rules! reasons {
 reasons! {
     /// The OpenFlow tables gave it no output.
     NoOutput, Pipeline, "drop_action_of_pipeline";
+    /// Flows are being restored after a restart: nothing is forwarded yet (`other_config:flow-restore-wait`).
+    FlowRestoreWait, Pipeline, "drop_action_flow_restore_wait";
     /// A patch port leads to no bridge.
     BridgeNotFound, Pipeline, "drop_action_bridge_not_found";
     /// Tables call each other too deeply.

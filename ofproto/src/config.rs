@@ -33,6 +33,10 @@ pub struct BridgeConfig {
     pub forward_bpdu: bool,
     /// VLANs in which nothing is learned, so that all is flooded.
     pub flood_vlans: BTreeSet<u16>,
+    /// What OpenFlow's description says of the datapath (`dp-desc`).
+    pub description: String,
+    /// The serial number there (`dp-sn`).
+    pub serial: String,
     /// Settings by table number; a table that is absent has the defaults.
     pub tables: BTreeMap<u8, TableConfig>,
 }
@@ -47,6 +51,8 @@ impl Default for BridgeConfig {
             mac_table_size: 8192,
             forward_bpdu: false,
             flood_vlans: BTreeSet::new(),
+            description: "None".to_owned(),
+            serial: "None".to_owned(),
             tables: BTreeMap::new(),
         }
     }

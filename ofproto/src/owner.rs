@@ -1,5 +1,7 @@
 //! The switch as the owner of its datapath: it decides about packets, and takes those that are sent up.
 
+use datapath::action::Action;
+use datapath::drops::DropReason;
 use datapath::owner::{Miss, Owner, Translation};
 use openflow::OfPort;
 use packet::FlowKey;
@@ -12,6 +14,13 @@ use crate::xlate::{self, Input};
 
 impl Owner for Switch {
     fn translate(&self, miss: &Miss<'_>, out: &mut Translation) {
+        if self.is_restoring() {
+            *out = Translation {
+                actions: vec![Action::Drop(DropReason::FlowRestoreWait)],
+                ..Translation::default()
+            };
+            return;
+        }
         let input = Input { key: miss.key, version: miss.version, now_ns: miss.now_ns, effects: !miss.dry };
         *out = xlate::translate(&self.core, input, None).translation;
     }
@@ -48,5 +57,28 @@ fn packet_in(context: &PuntContext, key: &FlowKey, frame: &[u8]) -> PacketIn {
         max_len: context.max_len,
         controller_id: context.controller_id,
         userdata: context.userdata.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use datapath::stamps::Stamps;
+
+    use super::*;
+
+    #[test]
+    fn while_flows_are_restored_packets_are_dropped_and_nothing_is_cached() {
+        let switch = Switch::new(Arc::new(Stamps::default()), 1);
+        let miss = Miss { key: &FlowKey::default(), frame: &[], version: 1, now_ns: 1, dry: false };
+        let mut out = Translation { cacheable: true, ..Translation::default() };
+        switch.set_restoring(true);
+        switch.translate(&miss, &mut out);
+        assert_eq!(out.actions, [Action::Drop(DropReason::FlowRestoreWait)]);
+        assert!(!out.cacheable);
+        switch.set_restoring(false);
+        switch.translate(&miss, &mut out);
+        assert_ne!(out.actions, [Action::Drop(DropReason::FlowRestoreWait)]);
     }
 }

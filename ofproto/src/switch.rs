@@ -25,12 +25,28 @@ pub struct Switch {
     pub(crate) core: Arc<Core>,
     next_scan_ns: std::sync::atomic::AtomicU64,
     next_run_ns: std::sync::atomic::AtomicU64,
+    restoring: std::sync::atomic::AtomicBool,
 }
 
 impl Switch {
     /// A switch without bridges, on the datapath that works by `stamps`. `seed` makes hashes unpredictable.
     pub fn new(stamps: Arc<Stamps>, seed: u64) -> Self {
-        Self { core: Arc::new(Core::new(stamps, seed)), next_scan_ns: 0.into(), next_run_ns: 0.into() }
+        Self {
+            core: Arc::new(Core::new(stamps, seed)),
+            next_scan_ns: 0.into(),
+            next_run_ns: 0.into(),
+            restoring: false.into(),
+        }
+    }
+
+    /// Whether flows are being restored: until they are, packets are dropped (`other_config:flow-restore-wait`).
+    pub fn set_restoring(&self, restoring: bool) {
+        self.restoring.store(restoring, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    /// See [`set_restoring`](Self::set_restoring).
+    pub fn is_restoring(&self) -> bool {
+        self.restoring.load(std::sync::atomic::Ordering::Relaxed)
     }
 
     /// How to ask the datapath whether every worker has passed a version. Until this is set, every version counts as passed at once.

@@ -19,6 +19,8 @@ pub(super) struct Actual {
     global: Option<Global>,
     said: BTreeSet<Complaint>,
     hints: Hints,
+    /// Interfaces that were opened since anyone asked: bridge and name.
+    opened: Vec<(String, String)>,
 }
 
 impl Actual {
@@ -51,7 +53,8 @@ impl Actual {
                 }
             }
             if let Some(live) = self.bridges.get_mut(name) {
-                live.apply(spec, &mut self.hints, world);
+                let opened = live.apply(spec, &mut self.hints, world);
+                self.opened.extend(opened.into_iter().map(|interface| (name.clone(), interface)));
             }
         }
     }
@@ -63,6 +66,11 @@ impl Actual {
                 self.hints.insert(live.spec.uuid, live.number());
             }
         }
+    }
+
+    /// Interfaces that were opened since the last call: bridge and name.
+    pub(super) fn take_opened(&mut self) -> Vec<(String, String)> {
+        std::mem::take(&mut self.opened)
     }
 
     /// Ends all bridges. Devices of ours go too if `delete` is set, else they stay for the next time.
@@ -140,6 +148,7 @@ impl Actual {
         {
             tracing::error!(target: "dpif_netdev", "settings of the datapath could not be changed: {error}");
         }
+        world.switch.set_restoring(global.flow_restore_wait);
         world.conn.set_tls(global.tls.clone());
         self.global = Some(global.clone());
     }

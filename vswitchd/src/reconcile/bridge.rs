@@ -86,8 +86,13 @@ impl LiveBridge {
         }
     }
 
-    /// Opens what is missing and sets everything as it is wanted.
-    pub(super) fn apply(&mut self, wanted: &BridgeSpec, hints: &mut Hints, world: &mut World<'_>) {
+    /// Opens what is missing and sets everything as it is wanted. Returns the names of what was to be opened.
+    pub(super) fn apply(
+        &mut self,
+        wanted: &BridgeSpec,
+        hints: &mut Hints,
+        world: &mut World<'_>,
+    ) -> Vec<String> {
         let open = self.diff(wanted).open;
         self.spec = wanted.clone();
         for (name, live) in &mut self.interfaces {
@@ -95,13 +100,14 @@ impl LiveBridge {
                 live.update(&self.handle, spec);
             }
         }
-        for name in open {
-            self.open(&name, hints, world);
+        for name in &open {
+            self.open(name, hints, world);
         }
         self.set_identity(world);
         self.set_devices(world);
         self.set_ports();
         self.set_connections(world);
+        open
     }
 
     fn open(&mut self, name: &str, hints: &mut Hints, world: &mut World<'_>) {

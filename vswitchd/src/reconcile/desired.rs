@@ -201,6 +201,7 @@ impl Reader<'_> {
 
     fn config(&self, bridge: &Bridge) -> BridgeConfig {
         let config = &bridge.other_config;
+        let defaults = BridgeConfig::default();
         let seconds = number(config, "mac-aging-time").unwrap_or(300);
         BridgeConfig {
             fail_mode: match bridge.fail_mode.as_deref() {
@@ -211,8 +212,10 @@ impl Reader<'_> {
             mac_table_size: number(config, "mac-table-size")
                 .map_or(8192, |size| clamp_u32(size).clamp(10, 1_000_000) as usize),
             forward_bpdu: flag(config, "forward-bpdu", false),
+            description: config.get("dp-desc").cloned().unwrap_or(defaults.description),
+            serial: config.get("dp-sn").cloned().unwrap_or(defaults.serial),
             tables: self.tables(bridge),
-            ..BridgeConfig::default()
+            ..defaults
         }
     }
 

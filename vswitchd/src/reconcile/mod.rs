@@ -306,6 +306,7 @@ impl Reconciler {
         self.desired = desired;
         self.devices_ready = true;
         self.writer.status_changed();
+        self.writer.opened(self.actual.take_opened());
     }
 
     /// Another process has the lock: it is the switch now.

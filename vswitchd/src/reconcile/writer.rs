@@ -70,6 +70,11 @@ impl Writer {
         self.dirty = true;
     }
 
+    /// These interfaces are new: their statistics go with what else is told of them.
+    pub(super) fn opened(&mut self, interfaces: Vec<(String, String)>) {
+        self.queue.extend(interfaces);
+    }
+
     /// Whether the first configuration is in force, and the database knows.
     pub(super) fn first_done(&self) -> bool {
         self.first_done

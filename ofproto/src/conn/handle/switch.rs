@@ -76,11 +76,12 @@ pub(super) fn set_config(turn: &mut Turn<'_>, config: SwitchConfig) -> Result<()
 }
 
 pub(super) fn desc(turn: &mut Turn<'_>) {
+    let config = turn.bridge.config();
     turn.reply_stats(StatsReply::Desc(Desc {
         manufacturer: "Nicira, Inc.".into(),
         hardware: "Open vSwitch".into(),
         software: "3.1.0".into(),
-        serial: "None".into(),
-        datapath: "None".into(),
+        serial: config.serial,
+        datapath: config.description,
     }));
 }
