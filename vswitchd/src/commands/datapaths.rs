@@ -106,10 +106,11 @@ impl DumpOptions {
 /// The line of one flow.
 pub(super) fn line(control: &Control, flow: &FlowDump, options: DumpOptions) -> String {
     let name = |port: PortNo| control.datapath.port(port).map(|port| port.name().to_owned());
+    let punt = |cookie| control.switch.punt_text(cookie);
     let style = odp::Style {
         verbose: options.verbose,
         names: options.names.then_some(&name as &dyn Fn(PortNo) -> Option<String>),
-        punt: None,
+        punt: Some(&punt),
     };
     odp::flow(flow, clock::now_ns(), &style)
 }

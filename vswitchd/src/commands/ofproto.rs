@@ -18,10 +18,7 @@ pub(super) fn commands() -> [Command<Control>; 4] {
             usage: trace,
             min: 1,
             max: usize::MAX,
-            run: |c, args| {
-                let _ = (c, args);
-                Err(String::new()).into()
-            },
+            run: |c, args| c.switch.trace(args, clock::now_ns()).into(),
         },
         Command {
             name: "bridge/dump-flows",

@@ -233,7 +233,7 @@ impl Control {
     pub fn memory_text(&self) -> String {
         let bridges = self.switch.bridges();
         let ports: usize = bridges.iter().map(|bridge| bridge.ports().len()).sum();
-        let rules: usize = bridges.iter().map(|bridge| bridge.all_rules().len()).sum();
+        let rules: usize = bridges.iter().map(|bridge| bridge.flow_count()).sum();
         format!("flows:{} ports:{ports} rules:{rules}\n", self.datapath.flow_count())
     }
 }

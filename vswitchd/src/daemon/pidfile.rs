@@ -5,7 +5,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{FcntlArg, fcntl};
@@ -36,7 +36,7 @@ pub enum PidfileError {
 pub struct Pidfile {
     path: PathBuf,
     /// Holds the lock: closing any descriptor of the file would release it.
-    _locked: File,
+    locked: File,
     owner: u32,
 }
 
@@ -50,7 +50,7 @@ impl Pidfile {
         let locked =
             write_locked(&temporary, owner).and_then(|file| fs::rename(&temporary, path).map(|()| file));
         match locked {
-            Ok(file) => Ok(Self { path: path.to_owned(), _locked: file, owner }),
+            Ok(file) => Ok(Self { path: path.to_owned(), locked: file, owner }),
             Err(error) => {
                 let _ = fs::remove_file(&temporary);
                 Err(PidfileError::Create { path: path.to_owned(), error })
@@ -61,9 +61,17 @@ impl Pidfile {
 
 impl Drop for Pidfile {
     fn drop(&mut self) {
-        if self.owner == std::process::id() {
+        if self.owner == std::process::id() && self.is_in_place() {
             let _ = fs::remove_file(&self.path);
         }
+    }
+}
+
+impl Pidfile {
+    /// Whether the file under our name is still ours, and not that of a successor.
+    fn is_in_place(&self) -> bool {
+        let (Ok(ours), Ok(there)) = (self.locked.metadata(), fs::metadata(&self.path)) else { return false };
+        (ours.dev(), ours.ino()) == (there.dev(), there.ino())
     }
 }
 
@@ -109,6 +117,16 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), format!("{}\n", std::process::id()));
         drop(pidfile);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_successors_pidfile_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.pid");
+        let first = Pidfile::create(&path).unwrap();
+        let _second = Pidfile::create(&path).unwrap();
+        drop(first);
+        assert!(path.exists());
     }
 
     #[test]
