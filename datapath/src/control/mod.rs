@@ -167,11 +167,7 @@ impl Datapath {
     /// Whether no worker treats any packet below `version` any more, and every packet handed to [`execute`](Self::execute)
     /// before is out.
     pub fn passed(&self, version: u64) -> bool {
-        let crew = self.crew();
-        crew.workers.iter().all(|worker| {
-            worker.rouse();
-            worker.passed(version)
-        })
+        self.crew().workers.iter().all(|worker| worker.passed(version))
     }
 
     /// Waits until all workers have [passed](Self::passed) `version`; false if `timeout` was too short for them.

@@ -190,7 +190,10 @@ impl Worker {
 
     /// Looks at a flow without a packet: brings it up to the current version, or takes it out.
     pub(super) fn refresh_flow(&mut self, id: FlowId, now_ns: u64) {
-        let Some(cold) = self.flows.cold(id) else { return };
+        let (Some(hot), Some(cold)) = (self.flows.hot(id), self.flows.cold(id)) else { return };
+        if hot.good_at == self.version {
+            return;
+        }
         let key = cold.record.key();
         // A flow that is gone is translated again when a packet asks for it.
         let _ = self.look_again(id, &key, None, now_ns);

@@ -190,9 +190,10 @@ impl TxPort {
             if gso::fit(packet, caps, scratch).is_err() {
                 scratch.truncate(before);
                 self.port.counters.dropped(DropReason::SegmentError, 1);
-            } else if super_frame && scratch.len() > before + 1 {
+            } else if super_frame && scratch.get(before).is_some_and(|first| first.offload.gso.is_none()) {
                 shared.coverage.segment.fetch_add(1, Ordering::Relaxed);
-            } else if partial && scratch[before].offload.is_plain() {
+                drop_longer(scratch, before, mtu, &self.port);
+            } else if partial && scratch.get(before).is_some_and(|packet| packet.offload.is_plain()) {
                 shared.coverage.checksum.fetch_add(1, Ordering::Relaxed);
             }
         }
@@ -227,6 +228,19 @@ impl TxPort {
             return;
         };
         wait_writable(fd);
+    }
+}
+
+/// Drops the segments from `from` on that exceed the port's MTU.
+fn drop_longer(segments: &mut Vec<Packet>, from: usize, mtu: u32, port: &Port) {
+    let mut index = 0;
+    let before = segments.len();
+    segments.retain(|segment| {
+        index += 1;
+        index <= from || fits_mtu(segment.data(), mtu)
+    });
+    if segments.len() < before {
+        port.counters.dropped(DropReason::MtuExceeded, (before - segments.len()) as u64);
     }
 }
 
