@@ -86,17 +86,16 @@ fn reduce(line: &str) -> String {
     format!("{}actions={actions}", head.replace("reset_counts ", ""))
 }
 
-fn compare(forms: &[Form], bodies: &[Vec<u8>]) -> usize {
+fn compare(forms: &[Form], bodies: &[Vec<u8>]) -> Vec<String> {
     let messages: Vec<_> = forms.iter().zip(bodies).map(|(form, body)| form.message(body)).collect();
     let theirs = printed(&messages);
     assert_eq!(theirs.len(), messages.len());
-    let mut differences = 0;
+    let mut differences = Vec::new();
     for ((form, body), theirs) in forms.iter().zip(bodies).zip(&theirs) {
         let ours = form.text(body);
         if ours != *theirs && !is_known(&ours, theirs) {
-            differences += 1;
             let hex: String = form.message(body).iter().map(|b| format!("{b:02x}")).collect();
-            eprintln!("{form:?}\n  {hex}\n  ours   {ours}\n  theirs {theirs}");
+            differences.push(format!("{form:?}\n  {hex}\n  ours   {ours}\n  theirs {theirs}"));
         }
     }
     differences
@@ -136,7 +135,8 @@ fn random_flows_read_alike() {
             bodies.push(body);
         }
     }
-    assert_eq!(compare(&forms, &bodies), 0);
+    let differences = compare(&forms, &bodies);
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
 #[test]
@@ -169,5 +169,6 @@ fn damaged_flows_are_refused_alike() {
         bodies.push(body);
     }
     // Where several things are wrong at once, either may be named: one in a hundred may differ.
-    assert!(compare(&forms, &bodies) <= bodies.len() / 100);
+    let differences = compare(&forms, &bodies);
+    assert!(differences.len() <= bodies.len() / 100, "{}", differences.join("\n"));
 }

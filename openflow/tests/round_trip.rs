@@ -6,9 +6,9 @@ use common::{Rng, random_flow, random_match};
 use openflow::codec::{action, instruction, nxm, ofp11, oxs};
 use openflow::flow_stats::{FlowRemoved, FlowStats, FlowStatsRequest, RemovedReason};
 use openflow::wire::Reader;
-use openflow::{FlowFlags, FlowMod, FlowModCommand, Match, OfPort, Version};
+use openflow::{FieldId, FlowFlags, FlowMod, FlowModCommand, Match, OfPort, Version};
 
-const CASES: usize = 1500;
+const CASES: usize = 800;
 
 /// Every version with its own messages, and 1.0 with Nicira's.
 fn forms() -> impl Iterator<Item = (Version, bool)> {
@@ -43,7 +43,9 @@ fn matches_of_other_versions_settle() {
             let read = |bytes: &[u8]| ofp11::pull_any(&mut Reader::new(bytes)).unwrap();
             let first = read(&write(&m));
             assert_eq!(read(&write(&first)), first);
-            assert!(*version == Version::V11 || m.is_within(&first), "{version:?}: {m} became {first}");
+            // A mask on part of a priority, or any in 1.1, cannot be said.
+            let sayable = *version > Version::V11 && matches!(m.mask_of(FieldId::VlanPcp), 0 | 7);
+            assert!(!sayable || m.is_within(&first), "{version:?}: {m} became {first}");
         }
     }
 }

@@ -257,7 +257,7 @@ fn nat(rng: &mut Rng, m: &Match) -> Nat {
         n => {
             let addr = CtRange { min, max: rng.flip().then_some(max) };
             let ports = rng.flip().then_some(CtRange { min: 80, max: rng.flip().then_some(90) });
-            let flags = NatFlags((n as u16 & 1) + 1 | rng.one_of(&[0, 4, 8, 16]));
+            let flags = NatFlags(((n as u16 & 1) + 1) | rng.one_of(&[0, 4, 8, 16]));
             Nat { flags, range: NatRange { addr: Some(addr), ports } }
         }
     }
