@@ -13,7 +13,8 @@ use crate::mac::{MacKey, MacRow, MacStats, MacTable};
 use crate::packet_out::packet_out;
 use crate::port::{LinkState, Port, PortFlags};
 use crate::state::{BridgeId, BridgeState, Core, FragMode, State};
-use crate::table::flow_table::Filter;
+use crate::table::flow_table::{Filter, FlowTable, HIDDEN_TABLE};
+use crate::table::internal;
 use crate::table::rule::Rule;
 use crate::table::txn::{self, Txn};
 
@@ -148,6 +149,7 @@ impl Bridge {
                 .allocate(config.ofport_request, now_ns, |port| ports.contains_key(&port))
                 .ok_or_else(|| BridgeError::NoPortNumbers(self.name.to_string()))?
         };
+        internal::install(bridge, now_ns);
         // Ports are listed by age, so no two have the same.
         bridge.last_created_ns = now_ns.max(bridge.last_created_ns + 1);
         let port = port_of(config, number, bridge.last_created_ns);
@@ -402,9 +404,9 @@ impl Bridge {
         })
     }
 
-    /// How many rules there are, hidden ones included.
+    /// How many rules there are in the tables that controllers see, hidden ones included.
     pub fn flow_count(&self) -> usize {
-        self.read(|bridge| bridge.tables.iter().map(crate::table::flow_table::FlowTable::live).sum())
+        self.read(|bridge| bridge.tables[..usize::from(HIDDEN_TABLE)].iter().map(FlowTable::live).sum())
     }
 
     /// Does `actions` to a frame as if it had come in by the port, and with the pipeline fields, of `metadata`.

@@ -139,11 +139,6 @@ impl MacTable {
         (entry.fixed || now_ns.saturating_sub(entry.used_ns) < self.idle_ns).then_some(entry.port)
     }
 
-    /// Whether the address is static.
-    pub(crate) fn is_static(&self, key: MacKey) -> bool {
-        self.entries.get(&key).is_some_and(|entry| entry.fixed)
-    }
-
     /// Learns that `key` is at `port`. `gratuitous_arp`: the packet announces the address; `bond`: the port has several members, to
     /// which a neighbour may reflect what was sent through the other.
     pub(crate) fn learn(
@@ -269,13 +264,6 @@ impl MacTable {
     /// Starts counting anew.
     pub(crate) fn clear_stats(&mut self) {
         self.stats = MacStats::default();
-    }
-
-    /// When the next entry is past its age.
-    pub(crate) fn next_expiry_ns(&self) -> Option<u64> {
-        let learned =
-            self.order.values().filter_map(|key| self.entries.get(key)).find(|entry| !entry.fixed)?;
-        Some(learned.used_ns + self.idle_ns)
     }
 
     fn evict(&mut self) -> Option<MacKey> {

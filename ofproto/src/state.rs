@@ -15,6 +15,7 @@ use hashbrown::HashMap;
 use openflow::OfPort;
 
 use crate::config::{BridgeConfig, PortConfig};
+use crate::counter::Counter;
 use crate::events::{Events, Waker};
 use crate::mac::MacTable;
 use crate::port::{Numbers, Port};
@@ -55,6 +56,8 @@ pub(crate) struct BridgeState {
     pub(crate) bundles: Vec<Arc<PortConfig>>,
     pub(crate) bundle_of: HashMap<OfPort, Arc<PortConfig>>,
     pub(crate) tables: Vec<FlowTable>,
+    /// Counters of the rules that stand for what no rule says, by [`Internal`](crate::table::internal::Internal).
+    pub(crate) internal: Vec<Arc<Counter>>,
     pub(crate) macs: Arc<Mutex<MacTable>>,
     pub(crate) frags: FragMode,
     pub(crate) packet_in_on_miss: bool,
@@ -79,6 +82,7 @@ impl BridgeState {
             bundles: Vec::new(),
             bundle_of: HashMap::new(),
             tables: tables.collect(),
+            internal: Vec::new(),
             macs: Arc::new(Mutex::new(macs)),
             frags: FragMode::default(),
             packet_in_on_miss: false,

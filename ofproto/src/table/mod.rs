@@ -5,7 +5,8 @@
 
 pub(crate) mod classifier;
 pub(crate) mod flow_table;
-pub mod prefix;
+pub(crate) mod internal;
+pub(crate) mod prefix;
 pub(crate) mod rule;
 pub(crate) mod shape;
 pub(crate) mod trie;

@@ -10,7 +10,7 @@ const ETH_IPV6: u16 = 0x86dd;
 
 /// A field that is matched by prefix.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum PrefixField {
+pub(crate) enum PrefixField {
     /// IPv4 source.
     NwSrc,
     /// IPv4 destination.
@@ -33,10 +33,10 @@ pub enum PrefixField {
 
 impl PrefixField {
     /// What a table tracks unless told otherwise.
-    pub const DEFAULT: [Self; 2] = [Self::NwDst, Self::NwSrc];
+    pub(crate) const DEFAULT: [Self; 2] = [Self::NwDst, Self::NwSrc];
 
     /// The field that the database calls by this name.
-    pub fn parse(name: &str) -> Option<Self> {
+    pub(crate) fn parse(name: &str) -> Option<Self> {
         Some(match name {
             "nw_src" | "ip_src" => Self::NwSrc,
             "nw_dst" | "ip_dst" => Self::NwDst,

@@ -96,8 +96,8 @@ impl<R: Versioned> Tuple<R> {
     /// Adds a rule whose match has the value `key`.
     pub(super) fn insert(&mut self, key: &FlowKey, rule: Arc<R>) {
         let hashes = self.hashes(key);
-        for stage in 0..self.last_stage {
-            *self.counts[stage].entry(hashes[stage]).or_insert(0) += 1;
+        for (counts, hash) in self.counts.iter_mut().zip(hashes).take(self.last_stage) {
+            *counts.entry(hash).or_insert(0) += 1;
         }
         self.ports.insert_ports(key, self.ports_len, &self.mask);
         *self.priorities.entry(rule.priority()).or_insert(0) += 1;
@@ -131,8 +131,8 @@ impl<R: Versioned> Tuple<R> {
             entry.remove();
         }
         self.rules -= 1;
-        for stage in 0..self.last_stage {
-            decrement(&mut self.counts[stage], hashes[stage]);
+        for (counts, hash) in self.counts.iter_mut().zip(hashes).take(self.last_stage) {
+            decrement(counts, hash);
         }
         if self.ports_len > 0 {
             self.ports.remove(ports_value(key, &self.mask), self.ports_len);

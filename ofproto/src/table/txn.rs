@@ -92,7 +92,8 @@ impl Txn {
     /// Removes every rule, hidden ones too, without telling anyone.
     pub fn clear(&mut self) {
         let rules: Vec<Arc<Rule>> = self.read(|bridge| {
-            bridge.tables.iter().flat_map(|table| table.all().cloned().collect::<Vec<_>>()).collect()
+            let tables = bridge.tables[..usize::from(TABLES)].iter();
+            tables.flat_map(|table| table.all().cloned().collect::<Vec<_>>()).collect()
         });
         self.doom(rules, None);
     }
@@ -319,7 +320,7 @@ pub(crate) fn tables_of<'a>(
     filter: &Filter,
 ) -> impl Iterator<Item = &'a super::flow_table::FlowTable> + use<'a> {
     let range = match filter.table {
-        Some(table) if table < TABLES => usize::from(table)..usize::from(table) + 1,
+        Some(table) if table <= HIDDEN_TABLE => usize::from(table)..usize::from(table) + 1,
         Some(_) => 0..0,
         None => 0..usize::from(TABLES),
     };

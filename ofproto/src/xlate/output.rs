@@ -28,8 +28,8 @@ impl Xlate<'_> {
             OfPort::ALL => self.flood(PortFlags::empty()),
             OfPort::CONTROLLER => {
                 let reason = match (self.in_action_set, self.packet_out) {
-                    (true, _) => PacketInReason::ActionSet,
-                    (false, true) => PacketInReason::PacketOut,
+                    (_, true) => PacketInReason::PacketOut,
+                    (true, false) => PacketInReason::ActionSet,
                     (false, false) => PacketInReason::Action,
                 };
                 self.controller(max_len, reason, 0, &[]);

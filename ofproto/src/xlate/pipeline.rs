@@ -13,6 +13,7 @@ use crate::context::Step;
 use crate::events::PacketInReason;
 use crate::port::PortFlags;
 use crate::state::FragMode;
+use crate::table::internal::Internal;
 use crate::table::rule::Rule;
 
 /// What a lookup found.
@@ -32,7 +33,7 @@ impl<'a> Xlate<'a> {
         self.table = 0;
         let found = self.lookup(in_port, true);
         self.note_found(&found);
-        self.run_found(found, false);
+        self.run_found(&found, false);
     }
 
     /// Looks the packet up in a table as if it had come in by `in_port`, and does what is found there. `may_packet_in`: if nothing
@@ -50,7 +51,7 @@ impl<'a> Xlate<'a> {
         self.table = table;
         let found = self.lookup(in_port, may_packet_in);
         self.note_found(&found);
-        self.run_found(found, table <= old_table);
+        self.run_found(&found, table <= old_table);
         if let Some(frozen) = &mut self.frozen {
             frozen.push(Step::Rule { table: old_table, cookie: old_cookie });
         }
@@ -116,8 +117,7 @@ impl<'a> Xlate<'a> {
         self.note_below(Kind::Table, || format!("{table:2}. {what}"));
     }
 
-    fn run_found(&mut self, found: Found<'a>, deeper: bool) {
-        let packet_out = std::mem::take(&mut self.packet_out);
+    fn run_found(&mut self, found: &Found<'a>, deeper: bool) {
         self.resubmits += 1;
         self.depth += u32::from(deeper);
         match found {
@@ -127,17 +127,28 @@ impl<'a> Xlate<'a> {
             }
             Found::PacketIn => {
                 self.cookie = u64::MAX;
+                self.owe_internal(Internal::Miss);
                 self.note(Kind::Action, || "CONTROLLER:65535".into());
-                self.controller(u16::MAX, PacketInReason::NoMatch, 0, &[]);
+                self.controller(u16::MAX, PacketInReason::ImplicitMiss, 0, &[]);
             }
-            Found::Nothing => self.note(Kind::Action, || "drop".into()),
+            Found::Nothing => {
+                self.owe_internal(Internal::Drop);
+                self.note(Kind::Action, || "drop".into());
+            }
             Found::Fragment => {
+                self.owe_internal(Internal::Fragment);
                 self.note(Kind::Action, || "drop".into());
                 self.error.get_or_insert(DropReason::Fragment);
             }
         }
         self.depth -= u32::from(deeper);
-        self.packet_out = packet_out;
+    }
+
+    /// Counts in the rule that stands for what no rule says.
+    fn owe_internal(&mut self, which: Internal) {
+        if let Some(counter) = self.bridge.internal.get(which as usize) {
+            self.ledger.owe(counter);
+        }
     }
 
     fn instructions(&mut self, todo: &'a Instructions) {
