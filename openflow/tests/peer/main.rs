@@ -2,8 +2,10 @@
 //! what we read.
 
 mod corpus;
+mod flows;
 mod mutate;
 mod ofp_parse;
+mod switch;
 
 use corpus::Recorded;
 use openflow::{Dialect, OfError, message};
