@@ -201,8 +201,9 @@ fn put_cookie(out: &mut Vec<u8>, cookie: u64, mask: u64) {
 /// Appends the entry of one field; nothing when it has no code point.
 pub fn put_field(out: &mut Vec<u8>, id: FieldId, version: Version, value: u128, mask: u128) {
     let field = id.info();
-    // Bits of these flags that we do not know are not matched, so that their mask is never whole.
-    let masked = id == FieldId::TunFlags && mask != u128::MAX
+    // Bits of flags that do not exist are not matched, so that their mask is never whole.
+    let flags = matches!(id, FieldId::TunFlags | FieldId::CtState);
+    let masked = flags && mask != u128::MAX
         || mask & field.exact() != field.exact() && !(id == FieldId::NwTos && mask == 0xfc);
     let Some(header) = id.header(version, masked) else { return };
     header.put(out);

@@ -56,5 +56,5 @@ impl fmt::Display for LearnSpec {
 }
 
 fn immediate(value: u128) -> String {
-    format!("{value:#x}")
+    if value == 0 { "0".to_owned() } else { format!("{value:#x}") }
 }
