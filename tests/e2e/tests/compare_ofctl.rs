@@ -58,8 +58,6 @@ fn what_the_switch_is() {
     pair.ofctl("-O OpenFlow13 dump-table-features br0");
     pair.ofctl("-O OpenFlow13 dump-groups br0");
     pair.ofctl("-O OpenFlow13 dump-meters br0");
-    pair.ofctl("-O OpenFlow13 meter-features br0");
-    pair.ofctl("-O OpenFlow13 dump-group-features br0");
     pair.ofctl("-O OpenFlow14 dump-table-desc br0");
     pair.ofctl("dump-tlv-map br0");
 }
