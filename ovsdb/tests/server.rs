@@ -37,12 +37,17 @@ impl Server {
     }
 
     fn run(&mut self) {
+        self.run_with(&[]);
+    }
+
+    fn run_with(&mut self, options: &[String]) {
         let path = self.dir.path();
         self.child = Some(
             Command::new("ovsdb-server")
                 .arg(path.join("conf.db"))
                 .arg(format!("--remote=p{}", self.remote()))
                 .arg(format!("--unixctl={}/ctl", path.display()))
+                .args(options)
                 .stdout(Stdio::null())
                 .stderr(Stdio::null())
                 .spawn()
@@ -61,6 +66,20 @@ impl Server {
             child.wait().unwrap();
         }
         let _ = std::fs::remove_file(self.dir.path().join("db.sock"));
+    }
+
+    /// Tells the running server something.
+    fn appctl(&self, words: &[&str]) {
+        let target = format!("--target={}/ctl", self.dir.path().display());
+        let output = Command::new("ovs-appctl").arg(target).args(words).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Has it listen at a port of its choice; returns the port.
+    fn listen(&self, kind: &str) -> String {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        self.appctl(&["ovsdb-server/add-remote", &format!("{kind}:{free}:127.0.0.1")]);
+        free.to_string()
     }
 
     fn vsctl(&self, arguments: &[&str]) -> String {
@@ -88,9 +107,12 @@ struct Peer {
 
 impl Peer {
     fn new(server: &Server) -> Self {
+        Self::at(server, &server.remote(), stream::TlsFiles::default())
+    }
+
+    fn at(server: &Server, remote: &str, tls: stream::TlsFiles) -> Self {
         let session = Session::new(openvswitch::DATABASE, openvswitch::LOCK, openvswitch::wanted());
-        let (tls, now) = (stream::TlsFiles::default(), Instant::now());
-        let client = Client::new(&server.remote(), server.dir.path(), tls, session, Token(0), now).unwrap();
+        let client = Client::new(remote, server.dir.path(), tls, session, Token(0), Instant::now()).unwrap();
         Self { poll: Poll::new().unwrap(), client }
     }
 
@@ -121,11 +143,15 @@ impl Peer {
     }
 
     fn live(server: &Server) -> Self {
-        let mut peer = Self::new(server);
+        Self::new(server).until_live()
+    }
+
+    fn until_live(mut self) -> Self {
+        let peer = &mut self;
         peer.until("live with the lock", |client| {
             client.session().is_live() && client.session().lock() == Lock::Held
         });
-        peer
+        self
     }
 
     fn commit(&mut self, transaction: &Transaction) -> Outcome {
@@ -296,4 +322,68 @@ fn an_older_schema_lacks_columns_and_tables() {
     assert!(peer.database().root.is_some());
     let transaction = set_cur_cfg(&peer, 3);
     assert_eq!(peer.commit(&transaction), Outcome::Committed);
+}
+
+#[test]
+fn a_server_without_conditional_monitors_will_do() {
+    let server = Server::start(Path::new(SCHEMA));
+    server.appctl(&["ovsdb-server/disable-monitor-cond"]);
+    let mut peer = Peer::live(&server);
+    server.vsctl(&["--no-wait", "add-br", "br0"]);
+    peer.until("the bridge", |client| client.session().snapshot().unwrap().rows("Bridge").len() == 1);
+    let before = peer.client.session().seqno();
+    server.vsctl(&["--no-wait", "set", "Bridge", "br0", "fail_mode=secure"]);
+    peer.until("the change", |client| client.session().seqno() > before);
+    assert_eq!(peer.database().bridges.values().next().unwrap().fail_mode.as_deref(), Some("secure"));
+    let transaction = set_cur_cfg(&peer, 3);
+    assert_eq!(peer.commit(&transaction), Outcome::Committed);
+}
+
+#[test]
+fn tcp_serves_as_well() {
+    let server = Server::start(Path::new(SCHEMA));
+    let port = server.listen("ptcp");
+    let peer = Peer::at(&server, &format!("tcp:127.0.0.1:{port}"), stream::TlsFiles::default());
+    assert!(peer.until_live().database().root.is_some());
+}
+
+#[test]
+fn of_several_remotes_one_that_answers_is_taken() {
+    let server = Server::start(Path::new(SCHEMA));
+    let remotes = format!("unix:{}/nobody,{}", server.dir.path().display(), server.remote());
+    let peer = Peer::at(&server, &remotes, stream::TlsFiles::default());
+    assert!(peer.until_live().database().root.is_some());
+}
+
+/// Runs Open vSwitch's own maker of certificates.
+fn pki(dir: &Path, words: &[&str]) {
+    let path = |name: &str| dir.join(name).display().to_string();
+    let options = [format!("--dir={}", path("pki")), format!("--log={}", path("log")), "--unique".to_owned()];
+    let output = Command::new("ovs-pki").args(options).args(words).current_dir(dir).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn tls_serves_as_well() {
+    let mut server = Server::start(Path::new(SCHEMA));
+    server.stop();
+    let dir = server.dir.path().to_owned();
+    pki(&dir, &["init"]);
+    pki(&dir, &["req+sign", "sc", "switch"]);
+    pki(&dir, &["req+sign", "db", "controller"]);
+    let option = |name: &str, file: &str| format!("--{name}={}", dir.join(file).display());
+    server.run_with(&[
+        option("private-key", "db-privkey.pem"),
+        option("certificate", "db-cert.pem"),
+        option("ca-cert", "pki/switchca/cacert.pem"),
+    ]);
+    let port = server.listen("pssl");
+    let tls = stream::TlsFiles {
+        private_key: dir.join("sc-privkey.pem"),
+        certificate: dir.join("sc-cert.pem"),
+        ca_cert: dir.join("pki/controllerca/cacert.pem"),
+        bootstrap_ca_cert: false,
+    };
+    let peer = Peer::at(&server, &format!("ssl:127.0.0.1:{port}"), tls);
+    assert!(peer.until_live().database().root.is_some());
 }

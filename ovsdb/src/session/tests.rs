@@ -3,6 +3,7 @@
 use super::*;
 use crate::snapshot::Wanted;
 use crate::value::{Atom, Datum, Uuid};
+use proptest::prelude::*;
 
 const ROW: &str = "11111111-2222-3333-4444-555555555555";
 
@@ -181,4 +182,55 @@ fn echoes_are_answered() {
     let echo = Message::Request { method: "echo".into(), params: vec![json!("x")], id: json!("echo") };
     session.receive(&echo.to_bytes()).unwrap();
     assert_eq!(sent(&mut session), [json!({"result": ["x"], "error": null, "id": "echo"})]);
+}
+
+/// JSON texts that look like the server's, more or less.
+fn server_text() -> impl Strategy<Value = Value> {
+    let word = prop_oneof![
+        "[a-z]{0,4}".prop_map(Value::from),
+        Just(json!(ROW)),
+        Just(json!("set")),
+        Just(json!("map")),
+        Just(json!("uuid")),
+        (-2_i64..9).prop_map(Value::from),
+        Just(Value::Null),
+        Just(json!(true)),
+    ];
+    let key = prop_oneof![
+        Just("Bridge".to_owned()),
+        Just(ROW.to_owned()),
+        prop::sample::select(vec!["initial", "insert", "modify", "delete", "new", "name", "locked"])
+            .prop_map(str::to_owned),
+    ];
+    let tree = word.prop_recursive(5, 24, 3, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(key.clone(), inner, 0..3)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    });
+    let method =
+        prop::sample::select(vec!["update", "update2", "update3", "locked", "stolen", "echo", "odd"]);
+    let params = prop::collection::vec(tree.clone(), 0..4);
+    prop_oneof![
+        (method, params).prop_map(|(method, params)| json!({"id": null, "method": method, "params": params})),
+        (0_u64..6, tree.clone()).prop_map(|(id, result)| json!({"id": id, "result": result, "error": null})),
+        (0_u64..6, tree).prop_map(|(id, error)| json!({"id": id, "result": null, "error": error})),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn whatever_the_server_says_is_survived(
+        alive in any::<bool>(),
+        texts in prop::collection::vec(server_text(), 1..8),
+    ) {
+        let mut session = session();
+        if alive { live(&mut session) } else { session.connected() }
+        for text in texts {
+            if session.receive(text.to_string().as_bytes()).is_err() {
+                session.connected();
+            }
+        }
+    }
 }
