@@ -51,10 +51,8 @@ pub(super) fn set_arp(frame: &mut [u8], layers: &Layers, key: &FlowKey, mask: &F
     if arp[..6] != [0, 1, 8, 0, 6, 4] {
         return;
     }
-    if mask.nw_proto != 0 {
-        arp[6] = 0;
-        merge(&mut arp[7..8], &[key.nw_proto], &[mask.nw_proto]);
-    }
+    // Only the low byte of the opcode is in keys; the high one stays as it is.
+    merge(&mut arp[7..8], &[key.nw_proto], &[mask.nw_proto]);
     merge(&mut arp[8..14], &key.arp_sha, &mask.arp_sha);
     merge(&mut arp[14..18], key.nw_src.as_bytes(), mask.nw_src.as_bytes());
     merge(&mut arp[18..24], &key.arp_tha, &mask.arp_tha);
