@@ -61,6 +61,11 @@ impl Counter {
         self.flows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A counter at zero that counts as used at this time.
+    pub(crate) fn used_at(now_ns: u64) -> Self {
+        Self { used_ns: now_ns.into(), ..Self::default() }
+    }
+
     /// Everything counted so far.
     pub fn totals(&self) -> Totals {
         let flows = self.flows();

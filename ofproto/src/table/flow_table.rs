@@ -130,7 +130,7 @@ impl FlowTable {
     ) -> (Arc<Rule>, Touched) {
         let (order, counter) = keep.unwrap_or_else(|| {
             self.next_order += 1;
-            (self.next_order, Arc::default())
+            (self.next_order, Arc::new(Counter::used_at(spec.created_ns)))
         });
         let shape = self.rules.shape(&m.mask);
         let rule = Arc::new(Rule::new(spec, &m.key, shape, order, counter));

@@ -110,9 +110,9 @@ impl Rule {
         &self.counter
     }
 
-    /// When it was last used: when it was added, if never.
+    /// When it was last used, or when it was added, if never. A rule that takes the place of the same one inherits this.
     pub fn used_ns(&self) -> u64 {
-        self.totals().used_ns.max(self.spec.created_ns)
+        self.totals().used_ns
     }
 
     /// Whether it is one of the switch's own, not shown to controllers.

@@ -145,7 +145,7 @@ impl Txn {
         match &old {
             Some(old) => {
                 let counter = if fm.flags.contains(FlowFlags::RESET_COUNTS) {
-                    Arc::default()
+                    Arc::new(Counter::used_at(old.used_ns()))
                 } else {
                     Arc::clone(old.counter())
                 };
@@ -237,7 +237,7 @@ impl Txn {
             ..old.spec().clone()
         };
         let counter: Arc<Counter> = if fm.flags.contains(FlowFlags::RESET_COUNTS) {
-            Arc::default()
+            Arc::new(Counter::used_at(old.used_ns()))
         } else {
             Arc::clone(old.counter())
         };

@@ -15,34 +15,36 @@ const TTL_OF_LSE: u32 = 0xff;
 
 /// Whether to go on with the next action.
 #[derive(PartialEq, Eq)]
-enum Then {
+pub(super) enum Then {
+    /// Go on.
     GoOn,
-    /// The rest of this list is not done.
+    /// The rest of this rule is not done.
     Stop,
 }
 
 impl Xlate<'_> {
-    /// Does a list of actions.
-    pub(super) fn actions(&mut self, list: &[Action]) {
+    /// Does a list of actions, as far as it goes: after [`Then::Stop`] nothing more of the rule is done.
+    pub(super) fn actions(&mut self, list: &[Action]) -> Then {
         for (index, action) in list.iter().enumerate() {
             if self.error.is_some() || self.exit {
-                return;
+                return Then::GoOn;
             }
             if self.was_mpls && needs_inner(action) {
                 self.freeze_here(Step::Action(action.clone()));
                 self.freeze_rest(&list[index + 1..]);
-                return;
+                return Then::GoOn;
             }
             self.note(Kind::Action, || action.to_string());
             let then = self.action(action);
             if self.frozen.is_some() {
                 self.freeze_rest(&list[index + 1..]);
-                return;
+                return Then::GoOn;
             }
             if then == Then::Stop {
-                return;
+                return Then::Stop;
             }
         }
+        Then::GoOn
     }
 
     fn action(&mut self, action: &Action) -> Then {
@@ -213,7 +215,7 @@ impl Xlate<'_> {
         self.table_action(in_port, table, false);
     }
 
-    /// Does actions to a copy: what they change does not last. Since headers are only brought up to date at an output, no datapath
+    /// Does actions to a copy, then the action set as it stands there: what they change does not last. Since headers are only brought up to date at an output, no datapath
     /// action is needed but to undo what is undone anyway, unless the copy is cut or recirculated.
     fn clone_actions(&mut self, actions: &[Action]) {
         let saved = (self.flow, self.stack.clone(), self.action_set.clone(), self.was_mpls);

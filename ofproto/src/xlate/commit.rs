@@ -147,8 +147,12 @@ impl Commit<'_> {
                 self.set(group);
             }
         }
-        if group == IPV6 && self.flow.nw_proto == ICMPV6 && matches!(self.base.tp_src.get(), 135 | 136) {
-            self.set(ND);
+        if group == IPV6 && self.flow.nw_proto == ICMPV6 && self.differs(ND) {
+            self.mask.0.nw_proto = 0xff;
+            self.mask.0.tp_src.set(u16::MAX);
+            if matches!(self.base.tp_src.get(), 135 | 136) {
+                self.set(ND);
+            }
         }
     }
 
@@ -158,14 +162,25 @@ impl Commit<'_> {
     }
 
     fn transport(&mut self) {
-        if !is_ip(self.base)
-            || (self.flow.tp_src.get() == 0 && self.flow.tp_dst.get() == 0 && !is_icmp(self.flow))
-        {
+        if !is_ip(self.base) || !self.differs(PORTS) {
             return;
         }
+        self.mask.0.nw_proto = 0xff;
         if is_icmp(self.flow) {
             self.icmp();
         } else if matches!(self.flow.nw_proto, TCP | UDP | SCTP) {
+            self.ports();
+        }
+    }
+
+    /// Ports that would both become zero are left alone. One bit that is looked at and is one rules that out.
+    fn ports(&mut self) {
+        let (flow, mask) = (self.flow, &mut self.mask.0);
+        if flow.tp_src.get() & mask.tp_src.get() == 0 && flow.tp_dst.get() & mask.tp_dst.get() == 0 {
+            mask.tp_src.set(u16::MAX);
+            mask.tp_dst.set(u16::MAX);
+        }
+        if flow.tp_src.get() != 0 || flow.tp_dst.get() != 0 {
             self.set(PORTS);
         }
     }

@@ -90,6 +90,8 @@ pub(crate) struct Xlate<'a> {
     error: Option<DropReason>,
     exit: bool,
     in_action_set: bool,
+    /// An effect was left out, since there is no packet, that the next packet must have: it may not find this cached.
+    effect_due: bool,
     /// These are the actions of a packet-out.
     packet_out: bool,
     /// The packet has gone through a patch port.
@@ -264,6 +266,7 @@ impl<'a> Xlate<'a> {
             error: None,
             exit: false,
             in_action_set: false,
+            effect_due: false,
             packet_out: false,
             is_abroad: false,
             was_mpls: false,
@@ -348,7 +351,7 @@ impl<'a> Xlate<'a> {
         let translation = Translation {
             actions: self.actions,
             mask,
-            cacheable: self.depends.len() <= MAX_DEPENDS,
+            cacheable: self.depends.len() <= MAX_DEPENDS && !self.effect_due,
             depends: self.depends,
             credit: Some(Arc::new(self.ledger)),
         };

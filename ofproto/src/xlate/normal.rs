@@ -73,7 +73,7 @@ impl Xlate<'_> {
                 outer == 0
             }
             VlanMode::NativeTagged | VlanMode::NativeUntagged | VlanMode::Trunk => {
-                let native = outer == 0 && input.vlan_mode != VlanMode::Trunk;
+                let native = input.vlan_mode != VlanMode::Trunk && (outer == 0 || outer == input.tag);
                 let welcome = native || trunks(input, outer);
                 if !welcome {
                     self.note(Kind::Error, || format!("dropping VLAN {outer} packet received on port {name} not configured for trunking VLAN {outer}"));
@@ -122,7 +122,10 @@ impl Xlate<'_> {
             let slot = macs.slot(key);
             let bond = input.members.len() > 1;
             let changed = match self.input.effects {
-                false => None,
+                false => {
+                    self.effect_due |= macs.would_change(key, port);
+                    None
+                }
                 true => match macs.learn(key, port, gratuitous, bond, self.input.now_ns) {
                     Learned::Known => None,
                     Learned::Changed { evicted } => Some(evicted.map(|key| macs.slot(key))),
@@ -172,7 +175,7 @@ impl Xlate<'_> {
         let bridge = self.bridge;
         for output in &bridge.bundles {
             let wanted = output.name != input.name
-                && carries(output, vid(&tags[0]))
+                && carries(output, tags)
                 && floods(bridge, output)
                 && !(input.protected && output.protected);
             if wanted {
@@ -191,9 +194,11 @@ impl Xlate<'_> {
         let Some(number) = member.copied() else { return };
         let kept = self.flow.vlan;
         self.flow.vlan = outgoing(output, tags);
-        if self.flow.vlan != kept {
-            let tci = &mut self.mask.0.vlan[0].tci;
-            tci.set(tci.get() | PCP | VID | VLAN_PRESENT);
+        let by_priority = kept.iter().any(|tag| tag.tci.get() & (VLAN_PRESENT | VID) == VLAN_PRESENT);
+        if self.flow.vlan != kept || by_priority {
+            for tag in &mut self.mask.0.vlan[..1 + usize::from(kept[1] != VlanTag::default())] {
+                tag.tci.set(tag.tci.get() | PCP | VID | VLAN_PRESENT);
+            }
         }
         self.to_port(number);
         self.flow.vlan = kept;
@@ -212,12 +217,19 @@ fn trunks(port: &PortConfig, vid: u16) -> bool {
     port.trunks.is_empty() || port.trunks.contains(&vid)
 }
 
-/// Whether a port carries a VLAN, as a member of a flood.
-fn carries(port: &PortConfig, vid: u16) -> bool {
+/// Whether a port carries what is switched with these tags, as a member of a flood.
+fn carries(port: &PortConfig, tags: &Tags) -> bool {
+    let [outer, inner] = tags.map(|tag| vid(&tag));
     match port.vlan_mode {
-        VlanMode::Access | VlanMode::Dot1qTunnel => vid == port.tag,
-        VlanMode::Trunk => trunks(port, vid),
-        VlanMode::NativeTagged | VlanMode::NativeUntagged => vid == port.tag || trunks(port, vid),
+        VlanMode::Access => outer == port.tag && inner == 0,
+        VlanMode::Dot1qTunnel => {
+            outer == port.tag && (port.cvlans.is_empty() || port.cvlans.contains(&inner))
+        }
+        VlanMode::Trunk => trunks(port, outer),
+        // A port with a VLAN of its own does not carry VLAN 0.
+        VlanMode::NativeTagged | VlanMode::NativeUntagged => {
+            outer == port.tag || (outer != 0 && trunks(port, outer))
+        }
     }
 }
 
@@ -231,16 +243,11 @@ fn floods(bridge: &crate::state::BridgeState, port: &PortConfig) -> bool {
 
 /// The tags in which a packet is switched that came in by `port` with the tags `seen`.
 fn incoming(port: &PortConfig, seen: &Tags) -> Tags {
-    let own = |pcp: u16| tag_of(ETH_VLAN, port.tag | VLAN_PRESENT | pcp);
+    let tpid = if seen[0].tpid.get() == 0 { ETH_VLAN } else { seen[0].tpid.get() };
+    let own = tag_of(tpid, port.tag | VLAN_PRESENT | seen[0].tci.get() & PCP);
     match port.vlan_mode {
-        VlanMode::Access => {
-            let pcp = seen[0].tci.get() & PCP;
-            [own(pcp), VlanTag::default()]
-        }
-        VlanMode::NativeTagged | VlanMode::NativeUntagged if vid(&seen[0]) == 0 => {
-            let pcp = seen[0].tci.get() & PCP;
-            [own(pcp), VlanTag::default()]
-        }
+        VlanMode::Access => [own, VlanTag::default()],
+        VlanMode::NativeTagged | VlanMode::NativeUntagged if vid(&seen[0]) == 0 => [own, seen[1]],
         VlanMode::Trunk | VlanMode::NativeTagged | VlanMode::NativeUntagged => *seen,
         VlanMode::Dot1qTunnel => {
             let tpid = if port.qinq_ethtype == 0 { 0x88a8 } else { port.qinq_ethtype };
@@ -249,26 +256,26 @@ fn incoming(port: &PortConfig, seen: &Tags) -> Tags {
     }
 }
 
-/// The tags with which a packet leaves by `port`.
+/// The tags with which a packet leaves by `port`. A tag of VLAN 0 and priority 0 dissolves, unless `port` wants priority tags
+/// always, and an inner one with it.
 fn outgoing(port: &PortConfig, tags: &Tags) -> Tags {
-    let untagged = match port.vlan_mode {
-        VlanMode::Access | VlanMode::Dot1qTunnel => true,
-        VlanMode::NativeUntagged => vid(&tags[0]) == port.tag,
-        VlanMode::Trunk | VlanMode::NativeTagged => false,
+    let none = VlanTag::default();
+    let mut out = match port.vlan_mode {
+        VlanMode::Access => [none, none],
+        VlanMode::Dot1qTunnel => [tags[1], none],
+        VlanMode::NativeUntagged if vid(&tags[0]) == port.tag => [tags[1], none],
+        VlanMode::NativeUntagged | VlanMode::Trunk | VlanMode::NativeTagged => *tags,
     };
-    let inner = tags[1];
-    match port.vlan_mode {
-        VlanMode::Dot1qTunnel => return [inner, VlanTag::default()],
-        _ if !untagged && vid(&tags[0]) != 0 => return *tags,
-        _ => {}
+    if port.priority_tags != PriorityTags::Never {
+        out[0].tci.set(out[0].tci.get() & !PCP | tags[0].tci.get() & PCP);
     }
-    let pcp = tags[0].tci.get() & PCP;
-    let priority_tag = match port.priority_tags {
-        PriorityTags::Never => false,
-        PriorityTags::IfNonzero => pcp != 0,
-        PriorityTags::Always => true,
-    };
-    if priority_tag { [tag_of(ETH_VLAN, VLAN_PRESENT | pcp), inner] } else { [inner, VlanTag::default()] }
+    let always = port.priority_tags == PriorityTags::Always;
+    let put = out.map(|tag| {
+        let (tci, tpid) = (tag.tci.get() & (PCP | VID), tag.tpid.get());
+        let stays = tci != 0 || (always && tpid != 0);
+        if stays { tag_of(if tpid == 0 { ETH_VLAN } else { tpid }, tci | VLAN_PRESENT) } else { none }
+    });
+    if put[0] == none { [none, none] } else { put }
 }
 
 /// Destinations that an ordinary switch does not forward: IEEE 802.1D's reserved addresses, and those that other makers use the
@@ -318,6 +325,23 @@ mod tests {
         let mut access = port(VlanMode::Access, 5);
         access.priority_tags = PriorityTags::IfNonzero;
         assert_eq!(outgoing(&access, &tags)[0], tag_of(ETH_VLAN, VLAN_PRESENT | 3 << 13));
+    }
+
+    #[test]
+    fn tags_as_open_vswitch_treats_them() {
+        let none = VlanTag::default();
+        let tag = |tpid: u16, tci: u16| tag_of(tpid, tci | VLAN_PRESENT);
+        let (access, native) = (port(VlanMode::Access, 5), port(VlanMode::NativeUntagged, 5));
+        let trunk = port(VlanMode::Trunk, 0);
+        assert_eq!(
+            incoming(&native, &[tag(0x88a8, 0xa000), tag(ETH_VLAN, 7)]),
+            [tag(0x88a8, 0xa005), tag(ETH_VLAN, 7)]
+        );
+        assert_eq!(incoming(&access, &[tag(0x88a8, 0xa000), tag(ETH_VLAN, 7)]), [tag(0x88a8, 0xa005), none]);
+        assert_eq!(outgoing(&trunk, &[tag(ETH_VLAN, 0xa000), none]), [tag(ETH_VLAN, 0xa000), none]);
+        assert_eq!(outgoing(&trunk, &[tag(ETH_VLAN, 0), tag(ETH_VLAN, 7)]), [none, none]);
+        assert_eq!(outgoing(&trunk, &[tag(ETH_VLAN, 5), tag(ETH_VLAN, 0)]), [tag(ETH_VLAN, 5), none]);
+        assert!(!carries(&native, &[none, none]) && !carries(&access, &[tag(ETH_VLAN, 5), tag(ETH_VLAN, 7)]));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use openflow::{Instructions, OfPort};
 use packet::FlowKey;
 use packet::key::FRAG_ANY;
 
+use super::actions::Then;
 use super::trace::Kind;
 use super::{MAX_ACTIONS, MAX_DEPTH, MAX_RESUBMITS, MAX_STACK, Xlate, action_set};
 use crate::context::Step;
@@ -155,8 +156,8 @@ impl<'a> Xlate<'a> {
         if todo.is_drop() {
             self.note(Kind::Action, || "drop".into());
         }
-        self.actions(&todo.apply);
-        if self.exit || self.error.is_some() {
+        let then = self.actions(&todo.apply);
+        if then == Then::Stop || self.exit || self.error.is_some() {
             return;
         }
         if let Some(frozen) = &mut self.frozen {

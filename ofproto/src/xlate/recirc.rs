@@ -8,6 +8,7 @@ use datapath::action::{Action as DpAction, DropReason};
 use openflow::Action;
 use packet::key::DP_WORDS;
 
+use super::actions::Then;
 use super::trace::{Kind, Tracer};
 use super::{Input, Outcome, Xlate, nowhere};
 use crate::context::{Frozen, Step};
@@ -56,13 +57,21 @@ impl Xlate<'_> {
     }
 
     fn steps(&mut self, steps: &[Step]) {
+        // The rest of the current rule is not done.
+        let mut stopped = false;
         for (index, step) in steps.iter().enumerate() {
             if self.error.is_some() || self.exit {
                 return;
             }
             match step {
-                Step::Rule { table, cookie } => (self.table, self.cookie) = (*table, *cookie),
-                Step::Action(action) => self.actions(std::slice::from_ref(action)),
+                Step::Rule { table, cookie } => {
+                    (self.table, self.cookie) = (*table, *cookie);
+                    stopped = false;
+                }
+                _ if stopped => {}
+                Step::Action(action) => {
+                    stopped = self.actions(std::slice::from_ref(action)) == Then::Stop;
+                }
                 Step::Table(table) => self.table_action(self.in_port(), *table, false),
                 Step::Rest(todo) => self.after_actions(todo),
             }
