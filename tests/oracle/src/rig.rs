@@ -1,0 +1,218 @@
+//! The switch under test, whole and in this process: a datapath with one worker that is stepped by hand, ports in memory, a bridge.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use datapath::action::PortNo;
+use datapath::port::memory::Wires;
+use datapath::port::{PortKind, PortSpec};
+use datapath::worker::Worker;
+use datapath::{Config, Datapath, DumpCursor, FlowDump};
+use frames::Rng;
+use ofproto::config::{Attachment, BridgeConfig, FailMode, InterfaceConfig, PortConfig, VlanMode};
+use ofproto::events::Event;
+use ofproto::{Bridge, Filter, Rule, Switch};
+use openflow::OfPort;
+use packet::Packet;
+
+use crate::normal::{Mode, Port};
+use crate::rule::{Mod, to_flow_mod};
+use crate::world::{Outcome, TableCounts};
+
+/// The switch and the far ends of its ports.
+pub struct Rig {
+    datapath: Datapath,
+    worker: Worker,
+    switch: Arc<Switch>,
+    bridge: Arc<Bridge>,
+    wires: BTreeMap<u16, Wires>,
+    numbers: BTreeMap<u16, PortNo>,
+}
+
+impl std::fmt::Debug for Rig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rig").field("datapath", &self.datapath).finish_non_exhaustive()
+    }
+}
+
+/// How many packets the caches answered, and how many had to be translated.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Lookups {
+    /// Answered from a cache.
+    pub hit: u64,
+    /// Translated.
+    pub missed: u64,
+}
+
+/// Limits that are small enough to be met.
+fn config(rng: &mut Rng) -> Config {
+    Config {
+        workers: 1,
+        cpus: Vec::new(),
+        max_idle: Duration::from_secs(10),
+        flow_limit: rng.pick(&[20, 200, 2000]),
+        cache_entries: rng.pick(&[16, 256, 4096]),
+        masks_per_port: rng.pick(&[4, 32, 32]),
+        ..Config::default()
+    }
+}
+
+impl Rig {
+    /// A switch with these ports and no rules.
+    ///
+    /// # Panics
+    /// When the switch refuses to be set up: the test cannot begin.
+    pub fn new(rng: &mut Rng, ports: &BTreeMap<u16, Port>, vlan_limit: usize) -> Self {
+        let config = Config { vlan_limit, ..config(rng) };
+        let (datapath, mut workers) = Datapath::manual(config).expect("a datapath");
+        let worker = workers.pop().expect("a worker");
+        let switch = Arc::new(Switch::new(datapath.stamps().clone(), rng.bits()));
+        datapath.set_owner(switch.clone());
+        let bridge_config =
+            BridgeConfig { datapath_id: 1, fail_mode: FailMode::Secure, ..BridgeConfig::default() };
+        let bridge = switch.add_bridge("br0", bridge_config).expect("a bridge");
+        let mut rig =
+            Self { datapath, worker, switch, bridge, wires: BTreeMap::new(), numbers: BTreeMap::new() };
+        for (number, port) in ports {
+            rig.add_port(*number, port);
+        }
+        while rig.bridge.events().pop().is_some() {}
+        rig
+    }
+
+    fn add_port(&mut self, number: u16, port: &Port) {
+        let wires = Wires::default();
+        let name = format!("p{number}");
+        let spec = PortSpec::new(&name, PortKind::Memory(wires.clone()));
+        let opened = self.datapath.add_port(spec).expect("a port");
+        let config = InterfaceConfig {
+            name,
+            attachment: Attachment::Datapath(opened.number),
+            local: false,
+            ofport_request: Some(OfPort(u32::from(number))),
+            hw_addr: [2, 0, 0, 0, 1, number as u8],
+        };
+        let given = self.bridge.add_interface(&config, 0).expect("an interface");
+        assert_eq!(given, OfPort(u32::from(number)));
+        self.wires.insert(number, wires);
+        self.numbers.insert(number, opened.number);
+        self.set_port(number, port);
+    }
+
+    /// Configures a port for NORMAL.
+    pub fn set_port(&mut self, number: u16, port: &Port) {
+        let (vlan_mode, tag) = match port.mode {
+            Mode::Trunk => (VlanMode::Trunk, 0),
+            Mode::Access(tag) => (VlanMode::Access, tag),
+            Mode::NativeTagged(tag) => (VlanMode::NativeTagged, tag),
+            Mode::NativeUntagged(tag) => (VlanMode::NativeUntagged, tag),
+        };
+        self.bridge.set_port(PortConfig {
+            name: format!("p{number}"),
+            vlan_mode,
+            tag,
+            trunks: port.trunks.clone(),
+            members: vec![OfPort(u32::from(number))],
+            ..PortConfig::default()
+        });
+    }
+
+    /// The datapath's number of a port.
+    pub fn datapath_port(&self, number: u16) -> u32 {
+        self.numbers[&number].0
+    }
+
+    /// Makes changes to the tables, all at once.
+    ///
+    /// # Panics
+    /// When the switch refuses one: they are all valid.
+    pub fn change(&mut self, changes: &[Mod], now_ns: u64) {
+        let mods: Vec<_> = changes.iter().map(to_flow_mod).collect();
+        if let Err((index, error)) = self.bridge.flow_mods(&mods, now_ns) {
+            panic!("refused with {error:?}: {:?}", changes[index]);
+        }
+    }
+
+    /// Sends frames in at a port and collects what comes of it.
+    pub fn send(&mut self, in_port: u16, frames: &[Vec<u8>], now_ns: u64) -> Outcome {
+        for frame in frames {
+            self.wires[&in_port].push(Packet::copy_of(frame).expect("a frame of ordinary length"));
+        }
+        self.worker.settle(now_ns);
+        let mut out = Outcome::default();
+        for (number, wires) in &self.wires {
+            let sent: Vec<_> = wires.drain().iter().map(|packet| packet.data().to_vec()).collect();
+            if !sent.is_empty() {
+                out.sent.insert(*number, sent);
+            }
+        }
+        while let Some(event) = self.bridge.events().pop() {
+            if let Event::PacketIn(packet_in) = event {
+                out.punted.push((packet_in.reason as u8, packet_in.frame.clone()));
+            }
+        }
+        out
+    }
+
+    /// Lets time pass: flows owe nothing any more, rules and addresses expire.
+    pub fn advance(&mut self, before_ns: u64, now_ns: u64) {
+        self.datapath.sweep_flows();
+        self.worker.settle(before_ns);
+        self.switch.run(now_ns);
+        self.worker.settle(now_ns);
+        while self.bridge.events().pop().is_some() {}
+    }
+
+    /// Forgets all learned addresses.
+    pub fn flush_macs(&mut self) {
+        self.bridge.flush_macs();
+    }
+
+    /// Drops all cached flows.
+    pub fn purge(&mut self, now_ns: u64) {
+        self.datapath.purge_flows();
+        self.worker.settle(now_ns);
+    }
+
+    /// Has all cached flows looked at.
+    pub fn sweep(&mut self, now_ns: u64) {
+        self.datapath.sweep_flows();
+        self.worker.settle(now_ns);
+    }
+
+    /// All rules.
+    pub fn rules(&self) -> Vec<Arc<Rule>> {
+        self.bridge.select(&Filter::default()).into()
+    }
+
+    /// Learned addresses: VLAN, address, port.
+    pub fn macs(&self, now_ns: u64) -> Vec<(u16, [u8; 6], u32)> {
+        let rows = self.bridge.mac_rows(now_ns);
+        rows.iter().map(|row| (row.key.vlan, row.key.mac, row.port.0)).collect()
+    }
+
+    /// Counts of a table.
+    pub fn table(&self, table: u8) -> TableCounts {
+        let stats = self.bridge.table_stats(table);
+        TableCounts { lookups: stats.lookups, matches: stats.matches }
+    }
+
+    /// Counts of the caches.
+    pub fn lookups(&self) -> Lookups {
+        let stats = self.datapath.lookup_stats();
+        Lookups { hit: stats.hit, missed: stats.missed }
+    }
+
+    /// All cached flows.
+    pub fn flows(&self) -> Vec<FlowDump> {
+        let (mut cursor, mut out) = (DumpCursor::default(), Vec::new());
+        loop {
+            let more = self.datapath.dump_flows(&mut cursor);
+            if more.is_empty() {
+                return out;
+            }
+            out.extend(more);
+        }
+    }
+}
