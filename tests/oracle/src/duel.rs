@@ -180,7 +180,7 @@ impl Duel {
         for table in 0..TABLES {
             if !self.rng.one_in(3) {
                 let spec = random::last_resort(&mut self.rng, self.style, table);
-                self.commit(vec![Mod::Add(spec)]);
+                self.commit(&[Mod::Add(spec)]);
             }
         }
         for _ in 0..8 {
@@ -188,12 +188,12 @@ impl Duel {
         }
     }
 
-    fn commit(&mut self, changes: Vec<Mod>) {
-        for change in &changes {
+    fn commit(&mut self, changes: &[Mod]) {
+        for change in changes {
             self.world.change(change, self.now_ns);
             self.note(format!("{change}"));
         }
-        self.rig.change(&changes, self.now_ns);
+        self.rig.change(changes, self.now_ns);
         self.tally.changes += changes.len() as u64;
     }
 
@@ -205,7 +205,7 @@ impl Duel {
             ahead.change(&change, self.now_ns);
             changes.push(change);
         }
-        self.commit(changes);
+        self.commit(&changes);
     }
 
     fn change_port(&mut self) {

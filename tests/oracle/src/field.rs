@@ -126,7 +126,7 @@ pub enum Masks {
 }
 
 /// One field.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Field {
     /// Name in Open vSwitch's text.
     pub name: &'static str,

@@ -129,7 +129,7 @@ impl Macs {
             return Vec::new();
         };
         let vlan = tags.first().map_or(0, |tag| tag.1 & 0xfff);
-        if target >> 4 == 0x0180_c200_000 {
+        if target >> 4 == 0x0018_0c20_0000 {
             return Vec::new();
         }
         let is_multicast = |mac: u128| mac >> 40 & 1 == 1;

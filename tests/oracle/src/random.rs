@@ -11,8 +11,11 @@ pub const TABLES: u8 = 5;
 /// Ports the bridge has, numbered from 1.
 pub const PORTS: u16 = 4;
 
-/// The kinds of packets a rule can be about: exact EtherType and protocol (and ICMPv6 type), and the families of fields they have.
-const KINDS: &[(&[(&str, u128)], &[Family])] = &[
+/// What is matched exactly (EtherType, protocol, ICMPv6 type), and the families of fields that packets have which meet that.
+type Kind = (&'static [(&'static str, u128)], &'static [Family]);
+
+/// The kinds of packets a rule can be about.
+const KINDS: &[Kind] = &[
     (&[], &[]),
     (&[], &[]),
     (&[("eth_type", 0x0800)], &[Family::V4, Family::Ip]),

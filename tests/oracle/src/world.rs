@@ -268,12 +268,12 @@ impl World {
         walk.depth -= 1;
     }
 
-    /// Does actions to a copy, and then a copy of the action set; what was sent, punted and counted stays.
+    /// Does actions to a copy, and then a copy of the action set; what was sent, punted and counted stays, and so does `exit`.
     fn clone_of(&mut self, walk: &mut Walk, acts: &[Act]) {
         let (view, set, stack) = (walk.view.clone(), walk.set.clone(), walk.stack.clone());
         self.acts(walk, acts);
         self.action_set(walk);
-        (walk.view, walk.set, walk.stack, walk.over) = (view, set, stack, false);
+        (walk.view, walk.set, walk.stack) = (view, set, stack);
     }
 
     fn output(&mut self, walk: &mut Walk, port: u16) {
@@ -295,7 +295,8 @@ impl World {
         }
     }
 
-    /// Does the action set: pops, pushes, TTL, the sets in their order, then the last output.
+    /// Does the action set: pops, pushes, TTL, the sets in their order, then the last output. Nothing of it after `exit`, as
+    /// Open vSwitch 3.1.0 has it.
     fn action_set(&mut self, walk: &mut Walk) {
         let set = std::mem::take(&mut walk.set);
         let is_output = |act: &&Act| {
@@ -305,7 +306,9 @@ impl World {
             )
         };
         let Some(output) = set.iter().rfind(is_output).cloned() else { return };
-        walk.over = false;
+        if walk.over {
+            return;
+        }
         let last = |wanted: fn(&Act) -> bool| set.iter().rfind(|act| wanted(act)).cloned();
         let single = [
             last(|act| matches!(act, Act::PopVlan)),
