@@ -20,6 +20,7 @@ pub mod conn;
 mod context;
 mod counter;
 pub mod events;
+mod expiry;
 pub mod mac;
 mod owner;
 mod packet_out;

@@ -17,6 +17,7 @@ use openflow::OfPort;
 use crate::config::{BridgeConfig, PortConfig};
 use crate::counter::Counter;
 use crate::events::{Events, Waker};
+use crate::expiry::Timed;
 use crate::mac::MacTable;
 use crate::port::{Numbers, Port};
 use crate::table::flow_table::{FlowTable, HIDDEN_TABLE};
@@ -63,6 +64,7 @@ pub(crate) struct BridgeState {
     pub(crate) packet_in_on_miss: bool,
     pub(crate) events: Arc<Events>,
     pub(crate) retired: VecDeque<Retired>,
+    pub(crate) timed: Timed,
 }
 
 impl BridgeState {
@@ -88,6 +90,7 @@ impl BridgeState {
             packet_in_on_miss: false,
             events: Arc::new(events),
             retired: VecDeque::new(),
+            timed: Timed::default(),
         }
     }
 

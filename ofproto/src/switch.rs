@@ -7,10 +7,10 @@ use datapath::stamps::Stamps;
 
 use crate::bridge::{Bridge, BridgeError, lock};
 use crate::config::BridgeConfig;
-use crate::events::{Events, RemovedReason};
+use crate::events::Events;
+use crate::expiry;
 use crate::state::{BridgeId, BridgeState, Core};
-use crate::table::rule::Rule;
-use crate::table::txn::{self, Txn};
+use crate::table::txn;
 
 /// How often time-outs of rules and MACs are looked at.
 const SCAN_INTERVAL_NS: u64 = 500_000_000;
@@ -123,9 +123,10 @@ impl Switch {
         let scan = now_ns >= self.next_scan_ns.load(Relaxed);
         for id in ids {
             if scan {
-                self.expire_rules(id, now_ns);
+                self.begin_pass(id);
                 self.expire_macs(id, now_ns);
             }
+            waiting |= expiry::run(&self.core, id, now_ns);
             waiting |= txn::purge(&self.core, id);
         }
         if scan {
@@ -138,23 +139,10 @@ impl Switch {
         next
     }
 
-    fn expire_rules(&self, id: BridgeId, now_ns: u64) {
-        let expired = |rule: &&Arc<Rule>| rule.has_timeout() && rule.expiry_ns(now_ns) <= now_ns;
-        let due: Vec<Arc<Rule>> = {
-            let state = self.core.read();
-            let Some(bridge) = state.bridges.get(&id) else { return };
-            bridge.tables.iter().flat_map(|t| t.all().filter(expired).cloned().collect::<Vec<_>>()).collect()
-        };
-        if due.is_empty() {
-            return;
+    fn begin_pass(&self, id: BridgeId) {
+        if let Some(bridge) = self.core.write().bridges.get_mut(&id) {
+            bridge.timed.begin();
         }
-        let (hard, idle): (Vec<_>, Vec<_>) =
-            due.into_iter().partition(|rule| rule.is_past_hard_timeout(now_ns));
-        let mut txn = Txn::new(&self.core, id);
-        txn.at(now_ns);
-        txn.doom(hard, Some(RemovedReason::HardTimeout));
-        txn.doom(idle, Some(RemovedReason::IdleTimeout));
-        txn.commit();
     }
 
     fn expire_macs(&self, id: BridgeId, now_ns: u64) {

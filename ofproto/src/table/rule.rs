@@ -129,6 +129,11 @@ impl Rule {
         self.doomed.store(doomed, Ordering::Relaxed);
     }
 
+    /// Whether it went for good: a transaction that removed it was committed, or the one that added it was not.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.removed.load(Ordering::Relaxed) != NEVER || !self.is_live() && !self.was_published()
+    }
+
     /// Whether a transaction that put it in was committed.
     pub(crate) fn was_published(&self) -> bool {
         self.added.load(Ordering::Relaxed) != NEVER

@@ -186,6 +186,7 @@ impl Txn {
         };
         let (rule, touched) = flows.insert(spec, &fm.flow_match, keep);
         self.slots.extend(touched);
+        bridge.timed.watch(&rule);
         self.added.push(rule);
         Ok(())
     }
@@ -215,7 +216,7 @@ impl Txn {
         for slice in rules.chunks(SLICE) {
             let mut state = core.write();
             let Some(bridge) = state.bridges.get_mut(&self.bridge) else { return Ok(()) };
-            for old in slice {
+            for old in slice.iter().filter(|old| old.is_live()) {
                 self.replace(bridge, old, fm, &instructions);
             }
         }
@@ -246,6 +247,7 @@ impl Txn {
         self.removed.push(Removal { rule: Arc::clone(old), reason: None });
         let (rule, touched) = flows.insert(spec, &old.flow_match(), Some((old.order, counter)));
         self.slots.extend(touched);
+        bridge.timed.watch(&rule);
         self.added.push(rule);
     }
 
@@ -358,11 +360,13 @@ fn writable_table(table: u8, priority: i32) -> Result<u8, OfError> {
 pub(crate) fn purge(core: &Core, bridge: BridgeId) -> bool {
     let mut state = core.write();
     let Some(bridge) = state.bridges.get_mut(&bridge) else { return false };
+    let mut passed = 0;
     for _ in 0..SLICE {
         let Some(front) = bridge.retired.front() else { return false };
-        if !core.has_passed(front.version) {
+        if front.version > passed && !core.has_passed(front.version) {
             return true;
         }
+        passed = front.version;
         let Some(Retired { rule, reason, now_ns, .. }) = bridge.retired.pop_front() else { return false };
         bridge.tables[usize::from(rule.spec().table)].purge(&rule);
         if let Some(reason) = reason.filter(|_| rule.spec().flags.contains(FlowFlags::SEND_FLOW_REM)) {
