@@ -28,8 +28,8 @@ const PACKET_VERSION: libc::c_int = 10;
 const PACKET_VNET_HDR: libc::c_int = 15;
 const PACKET_IGNORE_OUTGOING: libc::c_int = 23;
 const TPACKET_V2: u32 = 1;
-/// Slots of the ring: what comes in while the worker is away for a millisecond at full rate.
-const SLOTS: usize = 2048;
+/// Slots of the ring: what comes in while the worker is away for a millisecond at full rate, in 2 MiB.
+const SLOTS: usize = 1024;
 /// Super-frames that may wait at the socket, in bytes of kernel memory. Only used while they wait.
 const RECEIVE_BYTES: u32 = 32 << 20;
 /// What may be on its way out, in bytes of kernel memory.

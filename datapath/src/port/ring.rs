@@ -19,7 +19,7 @@
 //!
 //! # Costs
 //!
-//! 4 MiB a socket. No system call for an ordinary frame, one for a longer one.
+//! 2 MiB a socket. No system call for an ordinary frame, one for a longer one.
 
 use std::io;
 use std::os::fd::AsRawFd;
