@@ -309,3 +309,91 @@ fn send_some(fd: &OwnedFd, frames: &[Packet]) -> io::Result<usize> {
     let sent = unsafe { libc::sendmmsg(fd.as_raw_fd(), messages.as_mut_ptr(), count as libc::c_uint, 0) };
     usize::try_from(sent).map_err(|_| io::Error::last_os_error())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::action::PortNo;
+    use crate::port::ring::TestKernel;
+    use crate::port::ring::tests::{COPY, TAGGED};
+    use crate::port::{PortKind, PortSpec};
+    use std::os::unix::net::UnixDatagram;
+
+    /// The receive side on a ring in memory; the sockets stand for the packet socket, the far end for the kernel.
+    fn rx(slots: usize) -> (PacketRx, TestKernel, UnixDatagram) {
+        let (ring, kernel) = Ring::testing(slots);
+        let (near, far) = UnixDatagram::pair().unwrap();
+        near.set_nonblocking(true).unwrap();
+        let port = Arc::new(Port::new(PortNo(1), PortSpec::new("test", PortKind::System)));
+        (PacketRx { ring, fd: near.into(), port, landing: Landing::new(), empty_looks: 0 }, kernel, far)
+    }
+
+    fn frame(mark: u8, len: usize) -> Vec<u8> {
+        let mut frame = vec![mark; len];
+        frame[12..14].copy_from_slice(&[8, 0]);
+        frame
+    }
+
+    fn put(kernel: &mut TestKernel, far: &UnixDatagram, frame: &[u8]) {
+        let held = &frame[..frame.len().min(1900)];
+        if held.len() < frame.len() {
+            far.send(&[&[0; VNET_LEN], frame].concat()).unwrap();
+            assert!(kernel.put(COPY, frame.len(), held, (0, 0)));
+        } else {
+            assert!(kernel.put(0, frame.len(), held, (0, 0)));
+        }
+    }
+
+    #[test]
+    fn long_and_short_frames_come_in_the_order_in_which_they_arrived() {
+        let (mut rx, mut kernel, far) = rx(8);
+        let lengths = [60, 1500, 9000, 60, 30_000, 60_000, 1900, 1901];
+        for (mark, len) in (0u8..).zip(lengths) {
+            put(&mut kernel, &far, &frame(mark, len));
+        }
+        let mut got = Vec::new();
+        while rx.receive(3, 0, &mut got) != 0 {}
+        let expected: Vec<_> = (0u8..).zip(lengths).map(|(mark, len)| frame(mark, len)).collect();
+        assert!(got.iter().map(Packet::data).eq(expected.iter().map(Vec::as_slice)));
+    }
+
+    #[test]
+    fn a_batch_ends_when_it_is_large() {
+        let (mut rx, mut kernel, far) = rx(8);
+        (0..4).for_each(|mark| put(&mut kernel, &far, &frame(mark, 60_000)));
+        assert_eq!(rx.receive(32, 0, &mut Vec::new()), 1);
+        assert_eq!(rx.receive(32, 0, &mut Vec::new()), 1);
+    }
+
+    #[test]
+    fn a_tag_goes_back_in_and_the_checksums_place_moves() {
+        let (mut rx, mut kernel, _far) = rx(2);
+        let bytes: Vec<u8> = (0..60).collect();
+        kernel.put(TAGGED, 60, &bytes, (0x88a8, 0x3005));
+        let mut got = Vec::new();
+        assert_eq!(rx.receive(32, 0, &mut got), 1);
+        let expected = [&bytes[..12], &[0x88, 0xa8, 0x30, 0x05], &bytes[12..]].concat();
+        assert_eq!(got[0].data(), expected);
+        let mut partial = Packet::copy_of(&bytes).unwrap();
+        partial.offload.checksum = packet::Checksum::Partial { start: 34, offset: 6 };
+        let tagged = with_tag(partial, Some((0x8100, 7))).unwrap();
+        assert_eq!(tagged.offload.checksum, packet::Checksum::Partial { start: 38, offset: 6 });
+    }
+
+    #[test]
+    fn what_cannot_be_had_is_counted_and_the_rest_comes() {
+        let (mut rx, mut kernel, _far) = rx(4);
+        // Cut, and not at the socket: its buffer was full.
+        kernel.put(0, 3000, &[1; 1900], (0, 0));
+        kernel.put(0, 13, &[2; 13], (0, 0));
+        // Said to be at the socket, and is not.
+        kernel.put(COPY, 3000, &[3; 1900], (0, 0));
+        kernel.put(0, 60, &frame(4, 60), (0, 0));
+        let mut got = Vec::new();
+        assert_eq!(rx.receive(32, 0, &mut got), 1);
+        assert_eq!(got[0].data(), frame(4, 60));
+        let counted = rx.port.counters.read();
+        assert_eq!(counted.dropped(DropReason::RxOverrun), 2);
+        assert_eq!(counted.dropped(DropReason::RxInvalid), 1);
+    }
+}

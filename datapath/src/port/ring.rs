@@ -136,6 +136,17 @@ impl Ring {
         Ok(Self { base, slots, next: 0 })
     }
 
+    /// A ring that no kernel fills, and what fills it instead.
+    #[cfg(test)]
+    pub(super) fn testing(slots: usize) -> (Self, TestKernel) {
+        let (access, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_ANONYMOUS);
+        // SAFETY: a new anonymous mapping.
+        let base = unsafe { libc::mmap(std::ptr::null_mut(), slots * SLOT_LEN, access, flags, -1, 0) };
+        assert_ne!(base, libc::MAP_FAILED);
+        let base = NonNull::new(base.cast()).unwrap();
+        (Self { base, slots, next: 0 }, TestKernel(Self { base, slots, next: 0 }))
+    }
+
     /// The oldest frame, if there is one. It stays until [`release`](Self::release).
     pub(super) fn peek(&self) -> Option<Slot<'_>> {
         let status = self.status().load(Ordering::Acquire);
@@ -167,7 +178,7 @@ impl Ring {
 
 impl Drop for Ring {
     fn drop(&mut self) {
-        // SAFETY: exactly what was mapped; nothing borrows it any more.
+        // SAFETY: exactly what was mapped; nothing borrows it any more. (Of length 0, nothing is done.)
         unsafe { libc::munmap(self.base.as_ptr().cast(), self.slots * SLOT_LEN) };
     }
 }
@@ -186,40 +197,95 @@ fn set(socket: &impl AsRawFd, slots: usize) -> io::Result<()> {
     if rc < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// The kernel's side of a ring in tests. It must not be used once the ring is dropped.
 #[cfg(test)]
-mod tests {
-    use super::*;
+pub(super) struct TestKernel(Ring);
 
-    /// A slot as the kernel would fill it.
-    fn slot(status: u32, len: u32, held: &[u8], vlan: (u16, u16)) -> Vec<u8> {
+#[cfg(test)]
+impl TestKernel {
+    /// Fills the next slot with a frame of `len` bytes, of which the slot has `held`; false when the ring is full.
+    pub(super) fn put(&mut self, flags: u32, len: usize, held: &[u8], vlan: (u16, u16)) -> bool {
+        if self.0.status().load(Ordering::Acquire) != 0 {
+            return false;
+        }
         let mut bytes = vec![0; SLOT_LEN];
         let mac = 66 + VNET_LEN;
-        bytes[..4].copy_from_slice(&status.to_ne_bytes());
-        bytes[4..8].copy_from_slice(&len.to_ne_bytes());
+        bytes[4..8].copy_from_slice(&(len as u32).to_ne_bytes());
         bytes[8..12].copy_from_slice(&(held.len() as u32).to_ne_bytes());
         bytes[12..14].copy_from_slice(&(mac as u16).to_ne_bytes());
         bytes[24..26].copy_from_slice(&vlan.1.to_ne_bytes());
         bytes[26..28].copy_from_slice(&vlan.0.to_ne_bytes());
         bytes[mac..mac + held.len()].copy_from_slice(held);
-        bytes
+        // SAFETY: the slot is inside the mapping, and as its status is 0 the reader does not look at it.
+        unsafe { self.0.slot().as_ptr().add(4).copy_from(bytes[4..].as_ptr(), SLOT_LEN - 4) };
+        self.0.status().store(STATUS_USER | flags, Ordering::Release);
+        self.0.next = (self.0.next + 1) % self.0.slots;
+        true
     }
+}
+
+#[cfg(test)]
+impl Drop for TestKernel {
+    fn drop(&mut self) {
+        // The mapping is the ring's to remove; an empty one is removed by nobody.
+        self.0.slots = 0;
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(in crate::port) const COPY: u32 = STATUS_COPY;
+    pub(in crate::port) const LOSING: u32 = STATUS_LOSING;
+    pub(in crate::port) const TAGGED: u32 = STATUS_VLAN_VALID | STATUS_VLAN_TPID_VALID;
 
     #[test]
     fn a_slot_gives_frame_header_and_tag() {
+        let (mut ring, mut kernel) = Ring::testing(2);
+        assert!(ring.peek().is_none());
         let frame = [7; 60];
-        let status = STATUS_USER | STATUS_VLAN_VALID | STATUS_VLAN_TPID_VALID;
-        let bytes = slot(status, 60, &frame, (0x88a8, 5));
-        let slot = Slot { status, bytes: &bytes };
+        assert!(kernel.put(TAGGED, 60, &frame, (0x88a8, 5)));
+        let slot = ring.peek().unwrap();
         assert_eq!(slot.frame(), Some((&[0; VNET_LEN], &frame[..])));
         assert_eq!(slot.vlan(), Some((0x88a8, 5)));
         assert!(!slot.at_socket() && !slot.losing());
+        ring.release();
+        assert!(ring.peek().is_none());
     }
 
     #[test]
     fn a_frame_that_was_cut_is_none() {
-        let bytes = slot(STATUS_USER | STATUS_COPY, 9000, &[1; 1900], (0, 0));
-        let slot = Slot { status: STATUS_USER | STATUS_COPY, bytes: &bytes };
+        let (ring, mut kernel) = Ring::testing(2);
+        kernel.put(COPY | LOSING, 9000, &[1; 1900], (0, 0));
+        let slot = ring.peek().unwrap();
         assert_eq!((slot.frame(), slot.vlan(), slot.len()), (None, None, 9000));
-        assert!(slot.at_socket());
+        assert!(slot.at_socket() && slot.losing());
+    }
+
+    #[test]
+    fn lengths_that_lead_out_of_the_slot_are_no_frame() {
+        let mut bytes = vec![0; SLOT_LEN];
+        bytes[8..12].copy_from_slice(&2000u32.to_ne_bytes());
+        for mac in [0u16, 9, 100, 2047] {
+            bytes[12..14].copy_from_slice(&mac.to_ne_bytes());
+            assert_eq!(Slot { status: STATUS_USER, bytes: &bytes }.frame(), None, "{mac}");
+        }
+    }
+
+    #[test]
+    fn the_ring_is_full_until_slots_are_given_back_and_goes_round() {
+        let (mut ring, mut kernel) = Ring::testing(4);
+        for round in 0..10u8 {
+            let mut put = 0;
+            while kernel.put(0, 20, &[round * 4 + put; 20], (0, 0)) {
+                put += 1;
+            }
+            assert_eq!(put, 4);
+            for taken in 0..4 {
+                assert_eq!(ring.peek().unwrap().frame().unwrap().1, [round * 4 + taken; 20]);
+                ring.release();
+            }
+        }
     }
 }
