@@ -3,6 +3,7 @@
 
 mod corpus;
 mod flows;
+mod fuzz;
 mod mutate;
 mod ofp_parse;
 mod switch;
