@@ -6,6 +6,7 @@ mod flows;
 mod fuzz;
 mod mutate;
 mod ofp_parse;
+mod samples;
 mod switch;
 
 use corpus::Recorded;
