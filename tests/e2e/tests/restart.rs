@@ -54,6 +54,26 @@ fn a_new_switch_takes_over_after_kill_9() {
     assert_eq!(guest.sh("cat /sys/class/net/int1/ifindex"), index, "it is the same device");
 }
 
+/// Clock ticks (10 ms) of processor time that the switch has used so far.
+fn ticks(sandbox: &Sandbox) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", sandbox.pid().unwrap())).unwrap();
+    let after_name = stat.rsplit(')').next().unwrap();
+    after_name.split_whitespace().skip(11).take(2).map(|field| field.parse::<u64>().unwrap()).sum()
+}
+
+#[test]
+fn waiting_for_the_database_costs_nothing() {
+    let mut sandbox = Sandbox::new();
+    sandbox.add_bridge("br0", &[]);
+    sandbox.stop_database(Signal::SIGKILL);
+    // Statistics are due every five seconds; what is due must not be asked for in a loop while it cannot be written.
+    sandbox.wait_for_log("connection attempt failed");
+    let before = ticks(&sandbox);
+    let start = std::time::Instant::now();
+    wait_until("six seconds to pass", || start.elapsed().as_secs() >= 6);
+    assert!(ticks(&sandbox) - before < 100, "the control thread spins");
+}
+
 /// Reads one OpenFlow message; its type.
 fn message(stream: &mut UnixStream) -> u8 {
     let mut header = [0; 8];

@@ -198,10 +198,9 @@ impl Reconciler {
     /// When to [`run`](Self::run) at the latest.
     pub fn next_wakeup(&self) -> Option<Instant> {
         let embedded = self.embedded.as_ref().and_then(EmbeddedDb::next_wakeup);
-        [self.client.next_wakeup(Instant::now()), self.writer.next_wakeup(), embedded]
-            .into_iter()
-            .flatten()
-            .min()
+        // Nothing can be written until the database is back, so nothing is due before.
+        let writer = self.client.session().is_live().then(|| self.writer.next_wakeup()).flatten();
+        [self.client.next_wakeup(Instant::now()), writer, embedded].into_iter().flatten().min()
     }
 
     /// Whether the switch was configured from the database, and the database told so.
