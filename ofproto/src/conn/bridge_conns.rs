@@ -351,7 +351,7 @@ impl BridgeConns {
         loop {
             let conn = &mut self.conns[index];
             if conn.work.is_some() {
-                match self.step_work(index, now_ns, &budget) {
+                match self.step_work(index, world, now_ns, &budget) {
                     Progress::Done => continue,
                     Progress::More => return true,
                     Progress::Waiting => return false,
@@ -389,12 +389,11 @@ impl BridgeConns {
         }
     }
 
-    fn handle(&mut self, index: usize, message: &bytes::Bytes, world: &World, now_ns: u64) -> Outcome {
+    fn handle(&mut self, index: usize, message: &bytes::Bytes, world: &mut World, now_ns: u64) -> Outcome {
         let mut turn = Turn {
             conn: &mut self.conns[index],
             bridge: &self.bridge,
-            datapath: &world.datapath,
-            device_stats: world.device_stats.as_deref(),
+            devices: &mut world.devices,
             election: &mut self.election,
             writer: &mut self.writer,
             effects: Vec::new(),
@@ -409,10 +408,10 @@ impl BridgeConns {
         outcome
     }
 
-    fn step_work(&mut self, index: usize, now_ns: u64, budget: &Budget) -> Progress {
+    fn step_work(&mut self, index: usize, world: &mut World, now_ns: u64, budget: &Budget) -> Progress {
         let conn = &mut self.conns[index];
         let Some(mut work) = conn.work.take() else { return Progress::Done };
-        let progress = work.step(conn, &self.bridge, now_ns, budget);
+        let progress = work.step(conn, &self.bridge, &mut world.devices, now_ns, budget);
         if progress == Progress::Done {
             self.release_writer(index);
         } else {

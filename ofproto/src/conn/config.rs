@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use datapath::netdev::LinkStats;
 use openflow::Versions;
 
 use super::reconnect::Timing;
-use crate::port::Port;
 
 /// What a connection is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -17,9 +15,6 @@ pub enum ConnKind {
     /// Somebody who looks in, such as `ovs-ofctl`.
     Service,
 }
-
-/// Asks the device below a port for its counters; `None` if there is none that counts better than the datapath.
-pub type DeviceStats = dyn Fn(&Port) -> Option<LinkStats> + Send + Sync;
 
 /// A `Controller` row.
 #[derive(Clone, PartialEq, Eq, Debug)]

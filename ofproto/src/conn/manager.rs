@@ -10,32 +10,25 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use datapath::Datapath;
-use datapath::netdev::LinkStats;
 use mio::{Registry, Token};
 use stream::TlsFiles;
 
 use super::bridge_conns::BridgeConns;
-use super::config::{ConnConfig, ControllerStatus, DeviceStats};
+use super::config::{ConnConfig, ControllerStatus};
+use super::devices::Devices;
 use super::rconn::Net;
 use super::tokens::Tokens;
 use crate::Bridge;
-use crate::port::Port;
 
 /// What all bridges' connections share.
+#[derive(Debug)]
 pub(super) struct World {
     pub(super) net: Net,
-    pub(super) datapath: Arc<Datapath>,
-    pub(super) device_stats: Option<Box<DeviceStats>>,
+    pub(super) devices: Devices,
     pub(super) tokens: Tokens,
     pub(super) rundir: PathBuf,
     /// Number of the next one who comes by a Unix-domain socket.
     pub(super) unix_serial: u64,
-}
-
-impl std::fmt::Debug for World {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("World").field("tokens", &self.tokens).finish_non_exhaustive()
-    }
 }
 
 /// The connections of all bridges.
@@ -51,19 +44,19 @@ impl ConnManager {
     /// No bridges yet. Sockets are registered with `registry` under `tokens`; service sockets lie in `rundir`.
     pub fn new(registry: Registry, tokens: Range<usize>, rundir: PathBuf, datapath: Arc<Datapath>) -> Self {
         let net = Net { registry, tls: TlsFiles::default() };
-        let world =
-            World { net, datapath, device_stats: None, tokens: Tokens::new(tokens), rundir, unix_serial: 0 };
+        let world = World {
+            net,
+            devices: Devices::new(datapath),
+            tokens: Tokens::new(tokens),
+            rundir,
+            unix_serial: 0,
+        };
         Self { world, bridges: BTreeMap::new(), now_ns: 0, busy: false }
     }
 
     /// Says where keys and certificates are; connections made from now on use them.
     pub fn set_tls(&mut self, files: TlsFiles) {
         self.world.net.tls = files;
-    }
-
-    /// Has port statistics read from the devices where `look` finds one, instead of the datapath's own counters.
-    pub fn set_device_stats(&mut self, look: impl Fn(&Port) -> Option<LinkStats> + Send + Sync + 'static) {
-        self.world.device_stats = Some(Box::new(look));
     }
 
     /// Takes a bridge in: opens `BRIDGE.mgmt` and `BRIDGE.snoop`.

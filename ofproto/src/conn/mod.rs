@@ -5,6 +5,7 @@ mod bridge_conns;
 mod budget;
 mod bundle;
 pub mod config;
+mod devices;
 mod door;
 mod fail_open;
 mod handle;

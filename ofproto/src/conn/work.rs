@@ -10,6 +10,7 @@ use openflow::message::{Aggregate, BundleControl, Message, ReplyWriter, StatsRep
 
 use super::budget::Budget;
 use super::bundle::{Bundle, Entry};
+use super::devices::Devices;
 use super::handle::bundle::{BundleRequest, reply_to};
 use super::handle::{flow, group, packet_out, port, table};
 use super::ofconn::OfConn;
@@ -75,6 +76,7 @@ impl Work {
         &mut self,
         conn: &mut OfConn,
         bridge: &Bridge,
+        devices: &mut Devices,
         now_ns: u64,
         budget: &Budget,
     ) -> Progress {
@@ -107,7 +109,7 @@ impl Work {
                     (StatsReply::TableFeatures(vec![features]), *next < TABLES)
                 })
             }
-            Self::Commit(commit) => commit.step(conn, bridge, now_ns, budget),
+            Self::Commit(commit) => commit.step(conn, bridge, devices, now_ns, budget),
         }
     }
 }
@@ -186,7 +188,14 @@ impl Commit {
         }
     }
 
-    fn step(&mut self, conn: &mut OfConn, bridge: &Bridge, now_ns: u64, budget: &Budget) -> Progress {
+    fn step(
+        &mut self,
+        conn: &mut OfConn,
+        bridge: &Bridge,
+        devices: &mut Devices,
+        now_ns: u64,
+        budget: &Budget,
+    ) -> Progress {
         while let Some(entry) = self.entries.next() {
             if let Err(error) = self.start(&entry.request, bridge, now_ns) {
                 // Dropping the transaction takes back what was done so far.
@@ -206,7 +215,7 @@ impl Commit {
             txn.commit();
         }
         for entry in std::mem::take(&mut self.after) {
-            if let Err(error) = finish(&entry.request, bridge, now_ns) {
+            if let Err(error) = finish(&entry.request, bridge, devices, now_ns) {
                 conn.refuse(&entry.message, error);
             }
         }
@@ -230,9 +239,14 @@ impl Commit {
     }
 }
 
-fn finish(request: &BundleRequest, bridge: &Bridge, now_ns: u64) -> Result<(), OfError> {
+fn finish(
+    request: &BundleRequest,
+    bridge: &Bridge,
+    devices: &mut Devices,
+    now_ns: u64,
+) -> Result<(), OfError> {
     match request {
-        BundleRequest::PortMod(port_mod) => port::apply_mod(bridge, port_mod).map(|_| ()),
+        BundleRequest::PortMod(port_mod) => port::apply_mod(bridge, devices, port_mod).map(|_| ()),
         BundleRequest::PacketOut(out) => packet_out::execute(bridge, out, now_ns),
         BundleRequest::FlowMod(_) | BundleRequest::GroupMod(_) => Ok(()),
     }

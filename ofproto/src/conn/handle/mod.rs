@@ -15,15 +15,13 @@ mod role;
 mod switch;
 pub(super) mod table;
 
-use std::sync::Arc;
-
 use bytes::Bytes;
-use datapath::Datapath;
 use mio::Token;
 use openflow::message::{self, Kind, Message, ReplyWriter, StatsReply, StatsRequest, kind};
 use openflow::{OfError, OfPort};
 
-use super::config::{ConnKind, DeviceStats};
+use super::config::ConnKind;
+use super::devices::Devices;
 use super::ofconn::OfConn;
 use super::session::{Election, Session};
 use super::work::Work;
@@ -51,8 +49,7 @@ pub(super) enum Effect {
 pub(super) struct Turn<'a> {
     pub(super) conn: &'a mut OfConn,
     pub(super) bridge: &'a Bridge,
-    pub(super) datapath: &'a Arc<Datapath>,
-    pub(super) device_stats: Option<&'a DeviceStats>,
+    pub(super) devices: &'a mut Devices,
     pub(super) election: &'a mut Election,
     /// The connection that has a change of the tables under way.
     pub(super) writer: &'a mut Option<Token>,

@@ -11,6 +11,7 @@ use super::port_order::arrange;
 use super::{Effect, Turn};
 use crate::Bridge;
 use crate::conn::age::age;
+use crate::conn::devices::Devices;
 use crate::port::{Port, PortFlags};
 
 /// Stands for all queues (`OFPQ_ALL`).
@@ -52,24 +53,33 @@ pub(super) fn desc(turn: &mut Turn<'_>, port: OfPort) {
 
 pub(super) fn stats(turn: &mut Turn<'_>, port: OfPort) {
     let ports = chosen(turn, port);
-    let stats = ports.iter().map(|port| stats_of(turn, port)).collect();
+    let devices = turn.devices.stats(&ports);
+    let stats = ports.iter().map(|port| stats_of(turn, port, devices.get(&port.name))).collect();
     turn.reply_stats(StatsReply::Port(stats));
 }
 
-fn stats_of(turn: &Turn<'_>, port: &Port) -> PortStats {
+fn stats_of(turn: &Turn<'_>, port: &Port, device: Option<&LinkStats>) -> PortStats {
     let (duration_sec, duration_nsec) = age(port.created_ns, turn.now_ns);
     let named = PortStats { port_no: port.number, duration_sec, duration_nsec, ..PortStats::default() };
-    if let Some(device) = turn.device_stats.and_then(|look| look(port)) {
-        return of_device(&device, named);
+    let Some(counted) = port.dp.and_then(|number| turn.devices.datapath().port_stats(number)) else {
+        return named;
+    };
+    let (rx_dropped, tx_dropped) = (counted.rx_dropped(), counted.tx_dropped());
+    if let Some(device) = device {
+        let named = of_device(device, named);
+        return PortStats {
+            rx_dropped: named.rx_dropped + rx_dropped,
+            tx_dropped: named.tx_dropped + tx_dropped,
+            ..named
+        };
     }
-    let Some(counted) = port.dp.and_then(|number| turn.datapath.port_stats(number)) else { return named };
     PortStats {
         rx_packets: counted.rx.packets,
         rx_bytes: counted.rx.bytes,
-        rx_dropped: counted.rx_dropped(),
+        rx_dropped,
         tx_packets: counted.tx.packets,
         tx_bytes: counted.tx.bytes,
-        tx_dropped: counted.tx_dropped(),
+        tx_dropped,
         ..named
     }
 }
@@ -96,9 +106,11 @@ fn of_device(device: &LinkStats, named: PortStats) -> PortStats {
 pub(super) fn port_mod(turn: &mut Turn<'_>, request: &PortMod) -> Result<(), OfError> {
     turn.may_change()?;
     let before = check_mod(turn.bridge, request)?;
-    let after = apply_mod(turn.bridge, request)?;
+    let after = apply_mod(turn.bridge, turn.devices, request)?;
     // Before 1.5, whoever changes a port is not told of it.
-    if before.flags != after.flags && turn.conn.version().is_some_and(|version| version < Version::V15) {
+    if desc_of(&before) != desc_of(&after)
+        && turn.conn.version().is_some_and(|version| version < Version::V15)
+    {
         turn.effects.push(Effect::ChangedPort(request.port_no));
     }
     Ok(())
@@ -110,10 +122,19 @@ pub(in crate::conn) fn check_mod(bridge: &Bridge, request: &PortMod) -> Result<P
     if port.hw_addr == request.hw_addr { Ok(port) } else { Err(OfError::OFPPMFC_BAD_HW_ADDR) }
 }
 
-/// Does it; the port as it is then.
-pub(in crate::conn) fn apply_mod(bridge: &Bridge, request: &PortMod) -> Result<Port, OfError> {
+/// Does it; the port as it is then. That a port is down is its device's state, where it has one.
+pub(in crate::conn) fn apply_mod(
+    bridge: &Bridge,
+    devices: &mut Devices,
+    request: &PortMod,
+) -> Result<Port, OfError> {
+    let port = check_mod(bridge, request)?;
     let flags = PortFlags::from_bits_truncate(request.config.bits());
-    let mask = PortFlags::from_bits_truncate(request.mask.bits());
+    let mut mask = PortFlags::from_bits_truncate(request.mask.bits());
+    let up = !flags.contains(PortFlags::DOWN);
+    if mask.contains(PortFlags::DOWN) && devices.set_up(bridge, &port, up) {
+        mask.remove(PortFlags::DOWN);
+    }
     bridge.port_mod(request.port_no, request.hw_addr, flags, mask)
 }
 
