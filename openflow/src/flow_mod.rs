@@ -25,11 +25,6 @@ bitflags! {
     }
 }
 
-impl FlowFlags {
-    /// Those that a flow keeps; the others are about the change.
-    pub const KEPT: Self = Self::SEND_FLOW_REM.union(Self::NO_PKT_COUNTS).union(Self::NO_BYT_COUNTS);
-}
-
 /// What a flow-mod does.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(u8)]

@@ -32,7 +32,7 @@ pub struct RuleSpec {
     pub hard_timeout: u16,
     /// Eviction rank.
     pub importance: u16,
-    /// Flags that a flow keeps.
+    /// Flags it was added with.
     pub flags: FlowFlags,
     /// What it does.
     pub instructions: Arc<Instructions>,

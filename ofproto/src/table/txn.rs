@@ -179,7 +179,7 @@ impl Txn {
             idle_timeout: fm.idle_timeout,
             hard_timeout: fm.hard_timeout,
             importance: fm.importance,
-            flags: fm.flags & FlowFlags::KEPT,
+            flags: fm.flags,
             instructions: Arc::new(fm.instructions.clone()),
             created_ns: self.now_ns,
             modified_ns: self.now_ns,
