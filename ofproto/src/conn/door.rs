@@ -123,8 +123,9 @@ impl Snoop {
 
     /// Passes copies on; whether it is still there.
     pub fn run(&mut self, copies: &[bytes::Bytes]) -> bool {
+        // Before hellos are exchanged there is nothing else to say.
         for copy in copies {
-            if self.vconn.queued(Kind::Async) < SNOOP_QUEUE {
+            if self.vconn.version().is_some() && self.vconn.queued(Kind::Async) < SNOOP_QUEUE {
                 self.vconn.send(Kind::Async, copy.clone());
             }
         }

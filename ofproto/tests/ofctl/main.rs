@@ -3,6 +3,7 @@
 #![allow(missing_docs)]
 
 mod bench;
+mod controllers;
 
 use bench::Bench;
 
