@@ -53,8 +53,10 @@ const MAX_RESUBMITS: u32 = MAX_DEPTH * MAX_DEPTH;
 const MAX_STACK: usize = 4096;
 /// Datapath actions of one translation.
 const MAX_ACTIONS: usize = 4096;
+/// Dependencies of one translation beyond which a lookup depends on its whole table.
+const MANY_DEPENDS: usize = 64;
 /// Dependencies of one translation beyond which it is not cached.
-const MAX_DEPENDS: usize = 255;
+const MAX_DEPENDS: usize = 512;
 const ETH_IPV4: u16 = 0x0800;
 const ETH_IPV6: u16 = 0x86dd;
 
@@ -311,7 +313,7 @@ impl<'a> Xlate<'a> {
     fn may_receive(&mut self, port: OfPort) -> bool {
         let Some(port) = self.bridge.ports.get(&port) else { return true };
         let closed = if self.is_spanning_tree() { PortFlags::NO_RECV_STP } else { PortFlags::NO_RECV };
-        let open = !port.flags.intersects(closed);
+        let open = !port.flags.intersects(closed | PortFlags::DOWN);
         if !open {
             self.actions.push(DpAction::Drop(DropReason::ForwardingDisabled));
         }

@@ -9,7 +9,7 @@ use packet::key::FRAG_ANY;
 
 use super::actions::Then;
 use super::trace::Kind;
-use super::{MAX_ACTIONS, MAX_DEPTH, MAX_RESUBMITS, MAX_STACK, Xlate, action_set};
+use super::{MANY_DEPENDS, MAX_ACTIONS, MAX_DEPTH, MAX_RESUBMITS, MAX_STACK, Xlate, action_set};
 use crate::context::Step;
 use crate::events::PacketInReason;
 use crate::port::PortFlags;
@@ -90,7 +90,12 @@ impl<'a> Xlate<'a> {
             }
         }
         self.ledger.owe(&table.lookups);
+        let before = self.depends.len();
         let found = table.classifier().lookup(&key, self.input.version, &mut self.mask, &mut self.depends);
+        if before > MANY_DEPENDS {
+            self.depends.truncate(before);
+            self.depends.push(table.classifier().any_slot());
+        }
         if let Some(rule) = found {
             self.ledger.owe(&table.matches);
             return Found::Rule(rule);
