@@ -34,7 +34,7 @@ use std::ops::Range;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use datapath::Datapath;
 use datapath::netdev::{Change, Netdevs};
@@ -53,6 +53,9 @@ use actual::Actual;
 use spec::Desired;
 use world::World;
 use writer::{Scene, Writer};
+
+/// How often to look for devices that went without a word from the kernel.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Why there can be no reconciler.
 #[derive(Debug, Error)]
@@ -112,6 +115,7 @@ pub struct Reconciler {
     database_token: Token,
     devices_token: Token,
     devices_ready: bool,
+    next_sweep: Instant,
     embedded: Option<EmbeddedDb>,
     desired: Desired,
     actual: Actual,
@@ -156,6 +160,7 @@ impl Reconciler {
             database_token,
             devices_token,
             devices_ready: true,
+            next_sweep: Instant::now() + SWEEP_INTERVAL,
             embedded,
             desired: Desired::default(),
             actual: Actual::default(),
@@ -182,7 +187,7 @@ impl Reconciler {
         }
         self.client.run(&self.registry, now);
         self.writer.take_outcomes(self.client.session_mut());
-        let device_news = self.follow_devices(conn);
+        let device_news = self.follow_devices(now, conn);
         match self.client.session().lock() {
             Lock::Held if self.client.session().is_live() => {
                 self.was_contended = false;
@@ -197,10 +202,15 @@ impl Reconciler {
 
     /// When to [`run`](Self::run) at the latest.
     pub fn next_wakeup(&self) -> Option<Instant> {
+        let now = Instant::now();
         let embedded = self.embedded.as_ref().and_then(EmbeddedDb::next_wakeup);
-        // Nothing can be written until the database is back, so nothing is due before.
-        let writer = self.client.session().is_live().then(|| self.writer.next_wakeup()).flatten();
-        [self.client.next_wakeup(Instant::now()), writer, embedded].into_iter().flatten().min()
+        // Nothing can be written until the database is back and the lock is ours, so nothing is due before.
+        let session = self.client.session();
+        let may_write = session.is_live() && session.lock() == Lock::Held;
+        let writer = if may_write { self.writer.next_wakeup() } else { None };
+        let devices = if self.devices_ready { now } else { self.next_sweep };
+        let wakeups = [self.client.next_wakeup(now), writer, embedded, Some(devices)];
+        wakeups.into_iter().flatten().min()
     }
 
     /// Whether the switch was configured from the database, and the database told so.
@@ -233,13 +243,20 @@ impl Reconciler {
     }
 
     /// Hears what happened to devices. Whether the configuration is to be applied again.
-    fn follow_devices(&mut self, conn: &mut ConnManager) -> bool {
-        if !self.devices_ready {
+    fn follow_devices(&mut self, now: Instant, conn: &mut ConnManager) -> bool {
+        let sweep = now >= self.next_sweep;
+        if !self.devices_ready && !sweep {
             return false;
         }
         self.devices_ready = false;
+        if sweep {
+            self.next_sweep = now + SWEEP_INTERVAL;
+        }
         let (actual, mut world) = self.parts(conn);
         world.hear();
+        if sweep {
+            world.sweep();
+        }
         let changes = std::mem::take(world.news);
         let mut again = false;
         for change in &changes {

@@ -1,5 +1,7 @@
 //! What the configuration is applied to.
 
+use std::io;
+
 use datapath::Datapath;
 use datapath::netdev::{Change, Netdevs, reason};
 use ofproto::Switch;
@@ -22,9 +24,20 @@ pub(super) struct World<'a> {
 }
 
 impl World<'_> {
-    /// Hears of a device that was made a moment ago.
+    /// Hears what happened to devices.
     pub(super) fn hear(&mut self) {
-        match self.netdevs.poll() {
+        let heard = self.netdevs.poll();
+        self.take(heard);
+    }
+
+    /// Looks for devices that went without a word.
+    pub(super) fn sweep(&mut self) {
+        let found = self.netdevs.sweep();
+        self.take(Ok(found));
+    }
+
+    fn take(&mut self, changes: io::Result<Vec<Change>>) {
+        match changes {
             Ok(changes) => self.news.extend(changes),
             Err(error) => {
                 tracing::warn!(target: "netdev_linux", "devices cannot be followed: {}", reason(&error));
