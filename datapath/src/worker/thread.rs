@@ -46,6 +46,9 @@ fn run(mut worker: Worker, mut watch: Watch) {
             busy_ns = now_ns;
             continue;
         }
+        if worker.stopping {
+            break;
+        }
         let spin_ns = worker.config.spin.as_nanos() as u64;
         if now_ns.saturating_sub(busy_ns) < spin_ns || worker.sweep.under_way() {
             std::hint::spin_loop();
