@@ -232,7 +232,7 @@ fn actions() -> impl Strategy<Value = Vec<Action>> {
         1 => Just(Action::Move { src: whole(FieldId::EthSrc), dst: whole(FieldId::EthDst), onf: false }),
         1 => Just(Action::OutputReg { src: whole(FieldId::Reg0), max_len: 0, wide: false }),
         1 => (1u8..3).prop_map(|table| Action::Resubmit(openflow::action::Resubmit {
-            port: OfPort::IN_PORT, table, with_ct_orig: false,
+            port: OfPort::IN_PORT, table, with_ct_orig: false, explicit: true,
         })),
         1 => Just(Action::PushMpls(0x8847)),
         1 => Just(Action::PopMpls(0x0800)),

@@ -66,7 +66,7 @@ pub enum Action {
         src: SubField,
         /// To here, of the same width.
         dst: SubField,
-        /// Whether it came in ONF's form for 1.3, in which it is then sent there.
+        /// Whether it came as a copy-field, which it then is in 1.3 too, in ONF's form.
         onf: bool,
     },
     /// Push bits of a field on the stack.
@@ -231,7 +231,7 @@ pub struct SetField {
     pub field: FieldId,
     /// New value; zero outside `mask`.
     pub value: u128,
-    /// Which bits are set.
+    /// Which bits are set: all bits of the field's bytes, also those that are always zero, when it came without a mask.
     pub mask: u128,
     /// In what form it came.
     pub form: SetForm,
@@ -275,6 +275,8 @@ pub struct Resubmit {
     pub table: u8,
     /// Whether to swap source and destination by the connection's original direction.
     pub with_ct_orig: bool,
+    /// Whether it came in the form that names the table, in which it is then sent although the table is the current one.
+    pub explicit: bool,
 }
 
 /// What [`Multipath`] and [`Bundle`] hash over (`NX_HASH_FIELDS_*`).

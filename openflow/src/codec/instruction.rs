@@ -130,7 +130,10 @@ fn encode_10(instructions: &Instructions, out: &mut Vec<u8>) {
         action::put_write_metadata(out, metadata, mask);
     }
     if let Some(table) = instructions.goto_table {
-        action::put_resubmit(out, &Resubmit { port: OfPort::IN_PORT, table, with_ct_orig: false });
+        action::put_resubmit(
+            out,
+            &Resubmit { port: OfPort::IN_PORT, table, with_ct_orig: false, explicit: true },
+        );
     }
 }
 

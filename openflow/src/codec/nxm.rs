@@ -198,13 +198,10 @@ fn put_cookie(out: &mut Vec<u8>, cookie: u64, mask: u64) {
     }
 }
 
-/// Appends the entry of one field; nothing when it has no code point.
+/// Appends the entry of one field, without a mask when that is all ones; nothing when the field has no code point.
 pub fn put_field(out: &mut Vec<u8>, id: FieldId, version: Version, value: u128, mask: u128) {
     let field = id.info();
-    // Bits of flags that do not exist are not matched, so that their mask is never whole.
-    let flags = matches!(id, FieldId::TunFlags | FieldId::CtState);
-    let masked = flags && mask != u128::MAX
-        || mask & field.exact() != field.exact() && !(id == FieldId::NwTos && mask == 0xfc);
+    let masked = mask != field.all_ones();
     let Some(header) = id.header(version, masked) else { return };
     header.put(out);
     put_number(out, value, field.n_bytes as usize);
@@ -213,7 +210,7 @@ pub fn put_field(out: &mut Vec<u8>, id: FieldId, version: Version, value: u128, 
     }
 }
 
-/// `oxm` chooses the forms of the port and the VLAN; all others have the code point of the version.
+/// `oxm` chooses the forms of the port, the VLAN and the DSCP; all others have the code point of the version.
 fn put_entries(out: &mut Vec<u8>, m: &Match, version: Version, oxm: bool) {
     let mut put = |id: FieldId| put_if_matched(out, m, version, id);
     for id in [FieldId::PacketType, FieldId::DpHash, FieldId::RecircId, FieldId::ConjId] {
@@ -225,12 +222,16 @@ fn put_entries(out: &mut Vec<u8>, m: &Match, version: Version, oxm: bool) {
         put(id);
     }
     put_vlan(out, m, version, oxm);
-    put_l3(out, m, version);
+    put_l3(out, m, version, oxm);
     put_metadata(out, m, version);
 }
 
 fn put_if_matched(out: &mut Vec<u8>, m: &Match, version: Version, id: FieldId) {
-    let mask = m.mask_of(id);
+    let always_masked = matches!(id, FieldId::CtState | FieldId::TunFlags);
+    let mask = match m.is_exact(id) && !always_masked {
+        true => id.info().all_ones(),
+        false => m.mask_of(id),
+    };
     if mask != 0 {
         put_field(out, id, version, m.value(id), mask);
     }
@@ -238,11 +239,11 @@ fn put_if_matched(out: &mut Vec<u8>, m: &Match, version: Version, id: FieldId) {
 
 fn put_in_port(out: &mut Vec<u8>, m: &Match, version: Version, oxm: bool) {
     let Some(port) = m.in_port() else { return };
-    if oxm {
-        put_field(out, FieldId::InPortOxm, version, u128::from(port.0), u128::MAX);
-    } else {
-        put_field(out, FieldId::InPort, version, u128::from(port.to_u16()), u128::MAX);
-    }
+    let (id, number) = match oxm {
+        true => (FieldId::InPortOxm, port.0.into()),
+        false => (FieldId::InPort, port.to_u16().into()),
+    };
+    put_field(out, id, version, number, id.info().all_ones());
 }
 
 fn put_vlan(out: &mut Vec<u8>, m: &Match, version: Version, oxm: bool) {
@@ -251,12 +252,13 @@ fn put_vlan(out: &mut Vec<u8>, m: &Match, version: Version, oxm: bool) {
     }
     put_if_matched(out, m, version, FieldId::VlanVid);
     if FieldId::VlanPcp.info().prereqs_ok(m) && m.mask_of(FieldId::VlanPcp) != 0 {
-        put_field(out, FieldId::VlanPcp, version, m.value(FieldId::VlanPcp), 7);
+        let exact = FieldId::VlanPcp.info().all_ones();
+        put_field(out, FieldId::VlanPcp, version, m.value(FieldId::VlanPcp), exact);
     }
 }
 
 /// Every field from the network header on, each under the header that the match says is there.
-fn put_l3(out: &mut Vec<u8>, m: &Match, version: Version) {
+fn put_l3(out: &mut Vec<u8>, m: &Match, version: Version, oxm: bool) {
     use FieldId as F;
     let mut all = |ids: &[FieldId]| ids.iter().for_each(|id| put_if_matched(out, m, version, *id));
     match m.key.eth_type.get() {
@@ -269,7 +271,7 @@ fn put_l3(out: &mut Vec<u8>, m: &Match, version: Version) {
     if !crate::field::Prereq::Ip.holds(&m.key) {
         return;
     }
-    let tos = if version < Version::V12 { F::NwTos } else { F::IpDscp };
+    let tos = if oxm { F::IpDscp } else { F::NwTos };
     all(&[tos, F::NwEcn, F::NwTtl, F::Ipv6Label, F::NwProto]);
     let v6 = m.key.eth_type.get() == 0x86dd;
     match m.key.nw_proto {

@@ -39,7 +39,7 @@ impl fmt::Display for LearnSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.src, &self.dst) {
             (LearnSrc::Immediate(value), LearnDst::Match(dst)) if dst.is_whole() => {
-                let text = value_text(dst.field, *value, dst.field.info().exact());
+                let text = value_text(dst.field, *value, dst.field.info().all_ones());
                 write!(f, "{}={text}", dst.field.name())
             }
             (LearnSrc::Immediate(value), LearnDst::Match(dst)) => write!(f, "{dst}={}", immediate(*value)),

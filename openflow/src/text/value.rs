@@ -9,7 +9,7 @@ use crate::field::{Field, FieldId, Format};
 /// A value under a mask, in the way of its field; without the mask when it is exact, `ANY` when it is zero.
 pub fn value_text(id: FieldId, value: u128, mask: u128) -> String {
     let field = id.info();
-    let exact = mask & field.exact() == field.exact() || id == FieldId::NwTos && mask == 0xfc;
+    let exact = mask & field.all_ones() == field.all_ones();
     if mask == 0 {
         return "ANY".to_owned();
     }
@@ -24,7 +24,7 @@ pub fn value_text(id: FieldId, value: u128, mask: u128) -> String {
         Format::CtState => flags::masked(flags::CT_STATE, value as u32, mask as u32),
         Format::TcpFlags if exact => flags::joined(flags::TCP, value as u32),
         Format::TcpFlags => flags::masked(flags::TCP, value as u32, mask as u32),
-        Format::TunFlags if exact => flags::joined(flags::TUNNEL, value as u32),
+        Format::TunFlags if mask & 1 != 0 => flags::joined(flags::TUNNEL, value as u32),
         Format::TunFlags => flags::masked(flags::TUNNEL, value as u32, mask as u32),
         Format::PacketType => format!("({},{:#x})", value >> 16, value & 0xffff),
         Format::Hex if exact => hex(value),

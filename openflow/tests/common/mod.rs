@@ -134,6 +134,8 @@ fn set_field(rng: &mut Rng, m: &Match, only: Option<&[FieldId]>) -> SetField {
             SetForm::Load => ones(field.n_bits.min(64)),
             _ => mask(rng, field),
         };
+        let whole = form != SetForm::Load && mask == field.exact();
+        let mask = if whole { field.all_ones() } else { mask };
         let mask = if id == FieldId::VlanVid { mask | 0x1000 } else { mask };
         let mut value = value(rng, field) & mask;
         if id == FieldId::VlanVid {
@@ -186,7 +188,7 @@ pub(crate) fn random_action(rng: &mut Rng, m: &Match, depth: u32) -> Action {
         35 => {
             let table = rng.next() as u8;
             let port = if table == 255 { port } else { rng.one_of(&[OfPort::IN_PORT, port]) };
-            Action::Resubmit(Resubmit { port, table, with_ct_orig: false })
+            Action::Resubmit(Resubmit { port, table, with_ct_orig: false, explicit: table != 255 })
         }
         36 if depth > 0 => {
             Action::Clone((0..rng.below(3)).map(|_| random_action(rng, m, depth - 1)).collect())

@@ -113,6 +113,8 @@ fn put_header_field(out: &mut Vec<u8>, version: Version, action: &Action) -> boo
     let kind = match version {
         Version::V10 => kinds.0,
         Version::V11 => kinds.1,
+        // Without a protocol there is no field, and 1.1's action is all there is.
+        _ if is_unknown_l4(action) => kinds.1,
         _ => {
             put_set_field(out, version, field, value, u128::MAX);
             return true;
@@ -123,6 +125,10 @@ fn put_header_field(out: &mut Vec<u8>, version: Version, action: &Action) -> boo
     }
     put_plain(out, kind, &value.to_be_bytes()[16 - n_bytes..]);
     true
+}
+
+fn is_unknown_l4(action: &Action) -> bool {
+    matches!(action, Action::SetL4Src(l4) | Action::SetL4Dst(l4) if !matches!(l4.proto, 6 | 17 | 132))
 }
 
 fn l4_field(l4: &L4Port, src: bool) -> FieldId {

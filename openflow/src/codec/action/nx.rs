@@ -110,7 +110,7 @@ fn resubmit(subtype: u16, r: &mut Reader<'_>) -> Result<Action, OfError> {
     if subtype != 1 && r.bytes(3)? != [0; 3] {
         return Err(OfError::OFPBAC_BAD_ARGUMENT);
     }
-    Ok(Action::Resubmit(Resubmit { port, table, with_ct_orig: subtype == 44 }))
+    Ok(Action::Resubmit(Resubmit { port, table, with_ct_orig: subtype == 44, explicit: subtype != 1 }))
 }
 
 fn set_tunnel(subtype: u16, r: &mut Reader<'_>) -> Result<Action, OfError> {

@@ -167,7 +167,7 @@ pub(crate) fn put_write_metadata(out: &mut Vec<u8>, metadata: u64, mask: u64) {
 }
 
 fn put_load(out: &mut Vec<u8>, version: Version, field: FieldId, value: u128) {
-    let mask = field.info().exact();
+    let mask = field.info().all_ones();
     encode_set(out, version, &SetField { field, value, mask, form: SetForm::Load });
 }
 
@@ -175,7 +175,7 @@ fn put_load(out: &mut Vec<u8>, version: Version, field: FieldId, value: u128) {
 pub(crate) fn put_resubmit(out: &mut Vec<u8>, resubmit: &Resubmit) {
     let subtype = match (resubmit.with_ct_orig, resubmit.table) {
         (true, _) => 44,
-        (false, 255) => 1,
+        (false, 255) if !resubmit.explicit => 1,
         (false, _) => 14,
     };
     let start = begin(out, subtype);

@@ -35,7 +35,6 @@ fn set_field(entry: &Entry, mask: u128, form: SetForm) -> Result<Action, OfError
     if !entry.field.writable || !nxm::is_value_ok(entry.field, entry.value) {
         return Err(OfError::OFPBAC_BAD_SET_ARGUMENT);
     }
-    let mask = mask & entry.field.exact();
     Ok(Action::SetField(SetField { field: entry.field.id, value: entry.value & mask, mask, form }))
 }
 
@@ -65,7 +64,7 @@ pub(super) fn decode_copy_field(r: &mut Reader<'_>, onf: bool) -> Result<Action,
     }
     let (n_bits, src_ofs, dst_ofs) = (r.u16()?, r.u16()?, r.u16()?);
     r.skip(2)?;
-    decode_move(r, n_bits, src_ofs, dst_ofs, onf)
+    decode_move(r, n_bits, src_ofs, dst_ofs, true)
 }
 
 fn decode_move(
@@ -176,7 +175,7 @@ pub(super) fn has_short_header(field: FieldId) -> bool {
 pub(super) fn put_set_field(out: &mut Vec<u8>, version: Version, field: FieldId, value: u128, mask: u128) {
     let start = out.len();
     out.extend_from_slice(&[0, 25, 0, 0]);
-    nxm::put_field(out, field, version, value, mask);
+    nxm::put_field(out, field, version, value, mask & field.info().all_ones());
     finish(out, start);
 }
 
@@ -189,7 +188,7 @@ pub(super) fn finish(out: &mut Vec<u8>, start: usize) {
 
 /// Appends set-field or `load` in the way of `version`.
 pub(super) fn encode_set(out: &mut Vec<u8>, version: Version, set: &SetField) {
-    let exact = set.mask == set.field.info().exact();
+    let exact = set.mask == set.field.info().all_ones();
     match (version, set.form) {
         (Version::V15, _) => put_set_field(out, version, set.field, set.value, set.mask),
         (_, SetForm::Load | SetForm::Load2) => put_loads(out, set),
