@@ -173,6 +173,7 @@ fn to_action(act: &Act) -> Action {
             port: from.map_or(OfPort::IN_PORT, port),
             table: *table,
             with_ct_orig: false,
+            explicit: true,
         }),
         Act::Clone(acts) => Action::Clone(acts.iter().map(to_action).collect()),
         Act::Push(field) => Action::StackPush(whole(field)),
