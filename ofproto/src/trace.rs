@@ -215,7 +215,6 @@ fn megaflow(key: &FlowKey, looked_at: &FlowMask) -> String {
             shown.tci.set(shown.tci.get() | VLAN_PRESENT);
         }
     }
-    mask.0.ipv6_label.set(mask.0.ipv6_label.get() & 0xf_ffff);
     let text = Match::new(key, &mask).to_string();
     if matches!((key.eth_type.get(), key.nw_proto), (0x0800, 1) | (0x86dd, 58)) {
         icmp_in_eight_bits(&text)

@@ -139,7 +139,7 @@ fn serve(mut poll: Poll, mut manager: ConnManager, switch: &Switch, stop: &Atomi
 }
 
 fn step(poll: &mut Poll, events: &mut Events) -> ControlFlow<()> {
-    match poll.poll(events, Some(Duration::from_millis(10))) {
+    match poll.poll(events, Some(Duration::from_millis(1))) {
         Err(error) if error.kind() != std::io::ErrorKind::Interrupted => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     }
