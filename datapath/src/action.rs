@@ -9,7 +9,7 @@ pub use crate::drops::DropReason;
 pub struct PortNo(pub u32);
 
 /// One datapath action.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Action {
     /// Send the packet as it now is.
     Output(PortNo),
@@ -51,7 +51,7 @@ pub enum Action {
 /// A masked set: the fields of `key` under `mask` replace the packet's. Only one header group (Ethernet, IPv4, IPv6, ARP, TCP,
 /// UDP, SCTP, ICMP, ICMPv6, ND, MPLS, VLAN, tunnel, priority, mark) is touched by one action. `eth_type` and `nw_proto` of `key` are
 /// those of the packet: text calls the header by them.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct SetFields {
     /// New values.
     pub key: FlowKey,

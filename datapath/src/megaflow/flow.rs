@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use hashbrown::HashSet;
 use smallvec::SmallVec;
 
 use super::registry::Record;
@@ -30,6 +31,23 @@ impl Program {
             [Action::Output(port)] => Self::Output(port),
             _ => Self::Actions(actions.clone()),
         }
+    }
+}
+
+/// The action lists in use on one worker, each once: many flows do the same, and what all of them execute stays in the
+/// processor's cache.
+#[derive(Debug, Default)]
+pub(crate) struct Lists(HashSet<Arc<[Action]>, foldhash::quality::RandomState>);
+
+impl Lists {
+    /// The shared copy of a list.
+    pub(crate) fn share(&mut self, actions: &[Action]) -> Arc<[Action]> {
+        self.0.get_or_insert_with(actions, |actions| Arc::from(actions)).clone()
+    }
+
+    /// Forgets lists that nobody uses any more.
+    pub(crate) fn tidy(&mut self) {
+        self.0.retain(|list| Arc::strong_count(list) > 1);
     }
 }
 

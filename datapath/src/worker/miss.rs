@@ -27,7 +27,10 @@ impl Worker {
         if let Some(id) = self.flows.find(&key) {
             match self.look_again(id, &key, Some(index), now_ns) {
                 Verdict::Good => return self.hit(index, id, now_ns),
-                Verdict::Gone(Some(translation)) => return self.settle_miss(index, *translation, now_ns),
+                Verdict::Gone(Some(translation)) => {
+                    self.tally.miss += 1;
+                    return self.settle_miss(index, *translation, now_ns);
+                }
                 Verdict::Gone(None) => {}
             }
         }
@@ -68,13 +71,15 @@ impl Worker {
             let hits = Hits { packets: 1, bytes: self.lane.packets[index].len() as u64 };
             credit.count(hits, key.tcp_flags.get(), now_ns);
         }
-        let actions: Arc<[_]> = Arc::from(&translation.actions[..]);
-        let program = Program::new(&actions);
-        if translation.cacheable
-            && let Some(id) = self.install(&key, translation, &actions, now_ns)
-        {
-            return Plan::Flow(id);
-        }
+        let program = if translation.cacheable {
+            let actions = self.lists.share(&translation.actions);
+            if let Some(id) = self.install(&key, translation, &actions, now_ns) {
+                return Plan::Flow(id);
+            }
+            Program::new(&actions)
+        } else {
+            Program::new(&Arc::from(translation.actions))
+        };
         self.lane.own.push(program);
         Plan::Own(self.lane.own.len() - 1)
     }
@@ -164,6 +169,7 @@ impl Worker {
     /// The flow now stands for `translation`, at the current version; its counters go on.
     fn renew(&mut self, id: FlowId, translation: Translation) {
         let version = self.version;
+        let actions = self.lists.share(&translation.actions);
         let Some(cold) = self.flows.cold_mut(id) else { return };
         cold.refresh();
         let number = cold.record.number;
@@ -175,16 +181,15 @@ impl Worker {
         }
         cold.translated_at = version;
         cold.depends = translation.depends;
-        let changed = cold.record.actions()[..] != translation.actions[..];
-        let actions: Option<Arc<[_]>> = changed.then(|| Arc::from(translation.actions));
-        if let Some(actions) = &actions {
+        let changed = cold.record.actions() != actions;
+        if changed {
             cold.record.set_actions(actions.clone());
             self.shared.coverage.revalidate_change.fetch_add(1, Ordering::Relaxed);
         }
         let Some(hot) = self.flows.hot_mut(id) else { return };
         hot.good_at = version;
-        if let Some(actions) = &actions {
-            hot.program = Program::new(actions);
+        if changed {
+            hot.program = Program::new(&actions);
         }
     }
 

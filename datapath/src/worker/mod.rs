@@ -37,7 +37,7 @@ use crate::control::Config;
 use crate::control::shared::{ASLEEP, Command, Coverage, Shared, WorkerShared};
 use crate::drops::DropReason;
 use crate::execute::Frame;
-use crate::megaflow::flow::Program;
+use crate::megaflow::flow::{Lists, Program};
 use crate::megaflow::registry::Writer;
 use crate::megaflow::{FlowId, Megaflows};
 use crate::owner::Hits;
@@ -108,6 +108,7 @@ pub struct Worker {
     cache: Cache,
     flows: Megaflows,
     registry: Writer,
+    lists: Lists,
     sweep: sweep::Sweep,
     errand: Option<Errand>,
     tally: Tally,
@@ -136,6 +137,7 @@ impl Worker {
             rx: Vec::new(),
             lane: Lane::default(),
             registry: Writer::default(),
+            lists: Lists::default(),
             sweep: sweep::Sweep::default(),
             errand: None,
             tally: Tally::default(),

@@ -91,6 +91,7 @@ impl Worker {
     fn walked(&mut self) {
         self.sweep.at = None;
         self.flows.tidy();
+        self.lists.tidy();
         if self.errand.take().is_some() {
             self.order_done();
         }
