@@ -361,6 +361,19 @@ impl Worker {
     /// Does to each packet what was found to be done.
     fn execute(&mut self) {
         let lane = &mut self.lane;
+        let program = |plan: &Plan| match plan {
+            Plan::Flow(id) => self.flows.hot(*id).map(|hot| &hot.program),
+            _ => None,
+        };
+        if let Some(Program::Output(port)) = lane.plans.first().and_then(program)
+            && lane
+                .plans
+                .iter()
+                .all(|plan| matches!(program(plan), Some(Program::Output(other)) if other == port))
+        {
+            self.out.output_all(*port, &mut lane.packets);
+            return;
+        }
         for (index, packet) in lane.packets.drain(..).enumerate() {
             let program = match lane.plans[index] {
                 Plan::Flow(id) => self.flows.hot(id).map(|hot| &hot.program),

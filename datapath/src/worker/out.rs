@@ -97,6 +97,18 @@ impl Out {
         tx.batch.push(packet);
     }
 
+    /// Sends all of `packets` to `port` with the next flush.
+    pub(crate) fn output_all(&mut self, port: PortNo, packets: &mut Vec<Packet>) {
+        let Some(Some(tx)) = self.ports.get_mut(port.0 as usize) else {
+            packets.drain(..).for_each(|packet| self.drop_packet(&packet, DropReason::InvalidPort));
+            return;
+        };
+        if tx.batch.is_empty() {
+            self.touched.push(port);
+        }
+        tx.batch.append(packets);
+    }
+
     /// Counts `packet` as dropped on its port of arrival. The caller lets go of it.
     pub(crate) fn drop_packet(&mut self, packet: &Packet, reason: DropReason) {
         let port = PortNo(packet.in_port);
