@@ -109,6 +109,9 @@ impl Frame<'_> {
 
     fn set(&mut self, fields: &SetFields) {
         edit::apply_set(&mut self.packet, &self.layers, &fields.key, &fields.mask);
+        if fields.mask.0.words()[..HEADER_WORDS.start].iter().fold(0, |any, word| any | word) == 0 {
+            return;
+        }
         let new = fields.key.words().iter().zip(fields.mask.0.words());
         for (word, (new, mask)) in self.key.words_mut()[..HEADER_WORDS.start].iter_mut().zip(new) {
             *word = *word & !mask | new & mask;

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use hashbrown::HashSet;
+use hashbrown::HashMap;
 use smallvec::SmallVec;
 
 use super::registry::Record;
-use crate::action::{Action, PortNo};
+use crate::action::{Action, PortNo, SetFields};
 use crate::drops::DropReason;
 use crate::owner::{Credit, FlowStats, Hits};
 use crate::stamps::Slot;
@@ -29,25 +29,59 @@ impl Program {
             [] => Self::Drop(DropReason::NoOutput),
             [Action::Drop(reason)] => Self::Drop(reason),
             [Action::Output(port)] => Self::Output(port),
-            _ => Self::Actions(actions.clone()),
+            _ => Self::Actions(united(actions)),
         }
     }
 }
 
-/// The action lists in use on one worker, each once: many flows do the same, and what all of them execute stays in the
-/// processor's cache.
+/// The same actions, with sets that follow each other made one: a packet's headers are gone through once.
+fn united(actions: &Arc<[Action]>) -> Arc<[Action]> {
+    let pairs = actions.windows(2).any(|pair| matches!(pair, [Action::Set(_), Action::Set(_)]));
+    if !pairs {
+        return actions.clone();
+    }
+    let mut out: Vec<Action> = Vec::with_capacity(actions.len());
+    for action in &actions[..] {
+        match (out.last_mut(), action) {
+            (Some(Action::Set(before)), Action::Set(after)) => overlay(before, after),
+            _ => out.push(action.clone()),
+        }
+    }
+    out.into()
+}
+
+/// Makes of `fields` what it and then `after` come to.
+fn overlay(fields: &mut SetFields, after: &SetFields) {
+    let new = after.key.words().iter().zip(after.mask.0.words());
+    for (word, (new, mask)) in fields.key.words_mut().iter_mut().zip(new) {
+        *word = *word & !mask | new & mask;
+    }
+    fields.mask.unite(&after.mask);
+}
+
+/// The action lists in use on one worker, each once, with its program: many flows do the same, and what all of them execute stays
+/// in the processor's cache.
 #[derive(Debug, Default)]
-pub(crate) struct Lists(HashSet<Arc<[Action]>, foldhash::quality::RandomState>);
+pub(crate) struct Lists(HashMap<Arc<[Action]>, Program, foldhash::quality::RandomState>);
 
 impl Lists {
-    /// The shared copy of a list.
-    pub(crate) fn share(&mut self, actions: &[Action]) -> Arc<[Action]> {
-        self.0.get_or_insert_with(actions, |actions| Arc::from(actions)).clone()
+    /// The shared copy of a list, and its program.
+    pub(crate) fn share(&mut self, actions: &[Action]) -> (Arc<[Action]>, Program) {
+        if let Some((list, program)) = self.0.get_key_value(actions) {
+            return (list.clone(), program.clone());
+        }
+        let list: Arc<[Action]> = Arc::from(actions);
+        let program = Program::new(&list);
+        self.0.insert(list.clone(), program.clone());
+        (list, program)
     }
 
     /// Forgets lists that nobody uses any more.
     pub(crate) fn tidy(&mut self) {
-        self.0.retain(|list| Arc::strong_count(list) > 1);
+        self.0.retain(|list, program| {
+            let mine = matches!(program, Program::Actions(same) if Arc::ptr_eq(same, list));
+            Arc::strong_count(list) > 1 + usize::from(mine)
+        });
     }
 }
 
@@ -104,5 +138,45 @@ impl FlowStats {
         if flags | tcp_flags != flags {
             self.tcp_flags.store(flags | tcp_flags, Ordering::Relaxed);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(fill: impl FnOnce(&mut SetFields)) -> Action {
+        let mut fields = SetFields { key: packet::FlowKey::default(), mask: packet::FlowMask::default() };
+        fill(&mut fields);
+        Action::Set(Box::new(fields))
+    }
+
+    #[test]
+    fn sets_become_one_and_the_later_wins() {
+        let ttl = |ttl| set(|f| (f.key.nw_ttl, f.mask.0.nw_ttl) = (ttl, 0xff));
+        let source = set(|f| (f.key.eth_src, f.mask.0.eth_src) = ([1; 6], [0xff; 6]));
+        let out = Action::Output(PortNo(1));
+        let list: Arc<[Action]> = Arc::from([ttl(3), source, ttl(4), out.clone(), ttl(5), out.clone()]);
+        let Program::Actions(actions) = Program::new(&list) else { panic!("a list is a list") };
+        let both = set(|f| {
+            (f.key.nw_ttl, f.mask.0.nw_ttl) = (4, 0xff);
+            (f.key.eth_src, f.mask.0.eth_src) = ([1; 6], [0xff; 6]);
+        });
+        assert_eq!(actions[..], [both, out.clone(), ttl(5), out]);
+    }
+
+    #[test]
+    fn lists_are_shared_while_they_are_used() {
+        let mut lists = Lists::default();
+        let action = || [Action::PopVlan, Action::Output(PortNo(1))];
+        let (one, _) = lists.share(&action());
+        let (other, _) = lists.share(&action());
+        assert!(Arc::ptr_eq(&one, &other));
+        drop(other);
+        lists.tidy();
+        assert_eq!(lists.0.len(), 1);
+        drop(one);
+        lists.tidy();
+        assert_eq!(lists.0.len(), 0);
     }
 }

@@ -149,17 +149,17 @@ mod tests {
         file
     }
 
-    fn opened(options: ReplayOptions) -> Result<Queues, PortError> {
+    fn opened(options: &ReplayOptions) -> Result<Queues, PortError> {
         let kind = crate::port::PortKind::Replay(options.clone());
         let port = Arc::new(Port::new(crate::action::PortNo(1), crate::port::PortSpec::new("r", kind)));
-        open(&port, &options, 1)
+        open(&port, options, 1)
     }
 
     #[test]
     fn frames_come_in_order_once_or_for_ever() {
         let file = file(&[b"one frame of a kind", b"another", b"third"]);
         let pcap = file.path().to_owned();
-        let mut queues = opened(ReplayOptions { pcap: pcap.clone(), ..ReplayOptions::default() }).unwrap();
+        let mut queues = opened(&ReplayOptions { pcap: pcap.clone(), ..ReplayOptions::default() }).unwrap();
         let mut out = Vec::new();
         assert_eq!(queues.rx[0].receive(2, 0, &mut out), 2);
         assert_eq!(queues.rx[0].readiness(0), Readiness::Now);
@@ -168,7 +168,7 @@ mod tests {
         assert_eq!(out[0].data(), b"one frame of a kind");
         assert_eq!(out[2].data(), b"third");
         let options = ReplayOptions { pcap, looped: true, count: Some(7), ..ReplayOptions::default() };
-        let mut queues = opened(options).unwrap();
+        let mut queues = opened(&options).unwrap();
         let mut out = Vec::new();
         assert_eq!(queues.rx[0].receive(32, 0, &mut out), 7);
         assert_eq!(out[6].data(), b"one frame of a kind");
@@ -180,15 +180,15 @@ mod tests {
         let options =
             |pcap: &std::path::Path| ReplayOptions { pcap: pcap.to_owned(), ..ReplayOptions::default() };
         assert!(
-            opened(options(std::path::Path::new("/nonexistent")))
+            opened(&options(std::path::Path::new("/nonexistent")))
                 .unwrap_err()
                 .to_string()
                 .contains("pcap=/nonexistent")
         );
-        assert!(opened(options(file(&[]).path())).unwrap_err().to_string().contains("no frames"));
+        assert!(opened(&options(file(&[]).path())).unwrap_err().to_string().contains("no frames"));
         let garbage = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(garbage.path(), b"this is no capture file at all").unwrap();
-        assert!(opened(options(garbage.path())).is_err());
+        assert!(opened(&options(garbage.path())).is_err());
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use packet::FlowKey;
 
 use super::{Plan, Worker};
+use crate::action::Action;
 use crate::drops::DropReason;
 use crate::megaflow::FlowId;
 use crate::megaflow::flow::{Cold, Hot, Program};
@@ -72,11 +73,11 @@ impl Worker {
             credit.count(hits, key.tcp_flags.get(), now_ns);
         }
         let program = if translation.cacheable {
-            let actions = self.lists.share(&translation.actions);
-            if let Some(id) = self.install(&key, translation, &actions, now_ns) {
+            let (actions, program) = self.lists.share(&translation.actions);
+            if let Some(id) = self.install(&key, translation, actions, program.clone(), now_ns) {
                 return Plan::Flow(id);
             }
-            Program::new(&actions)
+            program
         } else {
             Program::new(&Arc::from(translation.actions))
         };
@@ -89,7 +90,8 @@ impl Worker {
         &mut self,
         key: &FlowKey,
         translation: Translation,
-        actions: &Arc<[crate::action::Action]>,
+        actions: Arc<[Action]>,
+        program: Program,
         now_ns: u64,
     ) -> Option<FlowId> {
         let (subtable, narrower) = self.flows.place(key, &translation.mask);
@@ -104,11 +106,11 @@ impl Worker {
         self.make_room();
         let layout = self.flows.layout(subtable)?;
         let number = self.shared.next_flow.fetch_add(1, Ordering::Relaxed);
-        let record = Arc::new(Record::new(number, layout, key, actions.clone()));
+        let record = Arc::new(Record::new(number, layout, key, actions));
         if let Some(credit) = &translation.credit {
             credit.attach(number, &record.stats);
         }
-        let hot = Hot { good_at: self.version, program: Program::new(actions), stats: record.stats.clone() };
+        let hot = Hot { good_at: self.version, program, stats: record.stats.clone() };
         let place = self.registry.insert(record.clone());
         let cold = Cold {
             translated_at: self.version,
@@ -169,7 +171,7 @@ impl Worker {
     /// The flow now stands for `translation`, at the current version; its counters go on.
     fn renew(&mut self, id: FlowId, translation: Translation) {
         let version = self.version;
-        let actions = self.lists.share(&translation.actions);
+        let (actions, program) = self.lists.share(&translation.actions);
         let Some(cold) = self.flows.cold_mut(id) else { return };
         cold.refresh();
         let number = cold.record.number;
@@ -183,13 +185,13 @@ impl Worker {
         cold.depends = translation.depends;
         let changed = cold.record.actions() != actions;
         if changed {
-            cold.record.set_actions(actions.clone());
+            cold.record.set_actions(actions);
             self.shared.coverage.revalidate_change.fetch_add(1, Ordering::Relaxed);
         }
         let Some(hot) = self.flows.hot_mut(id) else { return };
         hot.good_at = version;
         if changed {
-            hot.program = Program::new(&actions);
+            hot.program = program;
         }
     }
 
