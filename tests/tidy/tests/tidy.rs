@@ -75,7 +75,10 @@ fn is_root(path: &Path) -> bool {
     let name = path.file_stem().unwrap();
     let folder = path.parent().unwrap().file_name().unwrap();
     let in_src = folder == "src" && (name == "lib" || name == "main");
+    let above = path.parent().unwrap().parent().and_then(Path::file_name);
+    let test_in_parts = name == "main" && above.is_some_and(|above| above == "tests");
     in_src
+        || test_in_parts
         || folder == "bin"
         || folder == "tests"
         || folder == "benches"
