@@ -19,7 +19,8 @@ use packet::offload::VNET_LEN;
 
 use super::landing::{Landed, Landing};
 use super::{
-    Capabilities, Port, PortError, PortSpec, Queues, RECEIVE_AT_ONCE, Readiness, RxQueue, TxQueue, taps,
+    Capabilities, Port, PortError, PortKind, PortSpec, Queues, RECEIVE_AT_ONCE, Readiness, RxQueue, TxQueue,
+    taps,
 };
 use crate::drops::DropReason;
 use crate::netdev::{Links, check_name};
@@ -114,9 +115,10 @@ fn set_offload(tun: &impl AsRawFd, flags: libc::c_ulong) -> io::Result<()> {
     if rc < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Marks the device as ours, and gives a new one the MAC and MTU it is to have.
+/// Marks the device as ours, and gives a new one the MTU and, if it is internal, the MAC it is to have.
 fn configure(port: &Port, links: &mut Links, fresh: bool) -> io::Result<()> {
-    let PortSpec { name, mac, mtu, .. } = &port.spec;
+    let PortSpec { name, kind, mac, mtu, .. } = &port.spec;
+    let fresh = fresh && matches!(kind, PortKind::Internal);
     let link = links.get(name)?;
     let alias = alias_of(&Netns::current()?, name);
     if link.alias != alias {
