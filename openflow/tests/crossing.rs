@@ -3,7 +3,7 @@
 //! `data/crossing.txt` was recorded from its daemon: the version of a flow-mod, whether table ids were on, the flow-mod as `ovs-ofctl`
 //! sent it, then the version of a request for flow statistics (0 for Nicira's) and the entry that came back.
 
-use openflow::flow_stats::FlowStats;
+use openflow::flow_stats::{FlowRemoved, FlowStats, RemovedReason};
 use openflow::wire::Reader;
 use openflow::{FlowMod, OfError, Version};
 
@@ -77,4 +77,23 @@ fn flows_look_alike_in_every_version() {
         }
     }
     assert!(bad.is_empty(), "{} differ:\n{}", bad.len(), bad.join("\n"));
+}
+
+/// The notices of one removal that a daemon sent to a connection of each version, 0 being 1.0 with Nicira's messages.
+#[test]
+fn removals_look_alike_in_every_version() {
+    for line in include_str!("data/flow_removed.txt").lines() {
+        let (version, message) = line.split_once(' ').unwrap();
+        let nxm = version == "0";
+        let version = Version::from_wire(version.parse().unwrap()).unwrap_or(Version::V10);
+        let message = bytes(message);
+        let body = &message[if nxm { 16 } else { 8 }..];
+        let removed = FlowRemoved::decode(version, nxm, body).unwrap();
+        assert_eq!((removed.reason, removed.cookie), (RemovedReason::HardTimeout, 0x77));
+        assert_eq!((removed.priority, removed.idle_timeout, removed.duration_sec), (9, 7, 1));
+        assert!(version == Version::V10 && !nxm || removed.table_id == 3);
+        let mut ours = Vec::new();
+        removed.encode_body(version, nxm, &mut ours);
+        assert_eq!(hex(&ours), hex(body), "{version}");
+    }
 }
