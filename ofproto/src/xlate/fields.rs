@@ -6,8 +6,8 @@ use openflow::text::value_text;
 use openflow::{FieldId, OfPort};
 use packet::key::VLAN_PRESENT;
 
+use super::Xlate;
 use super::trace::Kind;
-use super::{Xlate, mpls};
 
 impl Xlate<'_> {
     /// Un-wildcards bits of a field.
@@ -19,7 +19,12 @@ impl Xlate<'_> {
     /// Un-wildcards bits that are read, and what tells whether the field is there.
     fn look_at_with_prereqs(&mut self, sub: SubField) {
         self.look_at(sub.field, sub.mask());
-        let prereq = sub.field.info().prereq;
+        self.has(sub.field);
+    }
+
+    /// Whether the packet has a field. What tells so is un-wildcarded; EtherType and fragment bits always are.
+    fn has(&mut self, field: FieldId) -> bool {
+        let prereq = field.info().prereq;
         let nd = matches!(prereq, Prereq::Nd | Prereq::NdSolicit | Prereq::NdAdvert);
         if nd || matches!(prereq, Prereq::Tcp | Prereq::Udp | Prereq::Sctp | Prereq::Icmp | Prereq::Icmpv6) {
             self.mask.0.nw_proto = 0xff;
@@ -28,27 +33,20 @@ impl Xlate<'_> {
             self.mask.0.tp_src.set(u16::MAX);
             self.mask.0.tp_dst.set(u16::MAX);
         }
-        if matches!(sub.field, FieldId::VlanVid | FieldId::VlanPcp | FieldId::DlVlan | FieldId::DlVlanPcp) {
+        if matches!(field, FieldId::VlanVid | FieldId::VlanPcp | FieldId::DlVlan | FieldId::DlVlanPcp) {
             let tci = &mut self.mask.0.vlan[0].tci;
             tci.set(tci.get() | VLAN_PRESENT);
         }
-    }
-
-    /// Whether the packet has the header that the field is in. Tags and labels are only written where there are some.
-    fn can_write(&self, field: FieldId) -> bool {
         match field {
             FieldId::VlanVid | FieldId::VlanPcp => self.flow.vlan[0].tci.get() & VLAN_PRESENT != 0,
-            FieldId::MplsLabel | FieldId::MplsTc | FieldId::MplsTtl => mpls::is_mpls(&self.flow),
-            _ => true,
+            _ => prereq.holds(&self.flow),
         }
     }
 
     pub(super) fn set_field(&mut self, set: &SetField) {
-        if matches!(set.field, FieldId::VlanVid | FieldId::VlanPcp) {
-            let tci = &mut self.mask.0.vlan[0].tci;
-            tci.set(tci.get() | VLAN_PRESENT);
-        }
-        if !self.can_write(set.field) {
+        if !self.has(set.field) {
+            let name = set.field.name();
+            self.note(Kind::Warn, || format!("unmet prerequisites for {name}, set_field ignored"));
             return;
         }
         self.look_at(set.field, set.mask);
@@ -85,9 +83,14 @@ impl Xlate<'_> {
     }
 
     pub(super) fn move_field(&mut self, src: SubField, dst: SubField) {
-        self.look_at_with_prereqs(src);
-        let value = src.get(&self.flow);
-        self.write(dst, value);
+        if self.has(dst.field) && self.has(src.field) {
+            self.look_at(src.field, src.mask());
+            self.look_at(dst.field, dst.mask());
+            let value = src.get(&self.flow);
+            dst.set(&mut self.flow, value);
+            self.default_tpid();
+        }
+        self.note_value(dst);
     }
 
     pub(super) fn stack_push(&mut self, src: SubField) {

@@ -203,7 +203,7 @@ fn is_port(field: &Field) -> bool {
 
 fn copy(rng: &mut Rng, place: Place) -> Act {
     let (src, mut dst) = (place.field(rng, false), place.field(rng, true));
-    if is_port(dst) {
+    if is_port(dst) || dst.slot == Slot::Proto {
         dst = register(rng);
     }
     let bits = 1 + rng.below(src.bits.min(dst.bits) as usize) as u16;

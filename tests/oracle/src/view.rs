@@ -254,13 +254,13 @@ impl View {
         if h.l3 == 0 {
             return None;
         }
-        // Open vSwitch rewrites no IP header whose protocol is 0.
+        // Open vSwitch rewrites no IP header whose protocol, and no ARP header whose opcode, is 0 in its eyes.
         let ip = h.l4 != 0 && h.proto != 0;
         match (slot, h.eth_type) {
             (Slot::EthDst, _) => bytes(0, 6),
             (Slot::EthSrc, _) => bytes(6, 6),
             (Slot::Mpls, 0x8847 | 0x8848) if self.bytes.len() >= h.l3 + 4 => bytes(h.l3, 4),
-            (_, 0x0806 | 0x8035) if h.arp => match slot {
+            (_, 0x0806 | 0x8035) if h.arp && self.values[Slot::Proto] != 0 => match slot {
                 Slot::Proto => bytes(h.l3 + 7, 1),
                 Slot::Sha => bytes(h.l3 + 8, 6),
                 Slot::NwSrc => bytes(h.l3 + 14, 4),
@@ -301,7 +301,16 @@ impl View {
 
     /// Sets the bits `mask` of a slot, in the values and, where it lies in the frame, there, with its checksums.
     pub fn set(&mut self, slot: Slot, value: u128, mask: u128) {
+        let was_hidden = self.headers.arp && self.values[Slot::Proto] == 0;
         self.values[slot] = self.values[slot] & !mask | value & mask;
+        self.write(slot);
+        if was_hidden && slot == Slot::Proto {
+            [Slot::Sha, Slot::NwSrc, Slot::Tha, Slot::NwDst].into_iter().for_each(|slot| self.write(slot));
+        }
+    }
+
+    /// Writes a slot's value where it lies in the frame.
+    fn write(&mut self, slot: Slot) {
         let Some(place) = self.place(slot) else { return };
         let before = self.bytes.clone();
         let ones = if place.bits == 128 { u128::MAX } else { (1 << place.bits) - 1 };

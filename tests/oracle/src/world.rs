@@ -221,7 +221,15 @@ impl World {
                     walk.out.sent.entry(*port).or_default().push(frame);
                 }
             }
-            Act::OutputReg(field) => self.output(walk, field.get(&walk.view.values) as u16),
+            Act::OutputReg(field) => match field.get(&walk.view.values) as u16 {
+                // Numbers of reserved ports mean these, from wherever they come.
+                0xfff8 => self.send(walk, walk.in_port),
+                0xfff9 => self.resubmit(walk, None, 0),
+                0xfffa => self.normal(walk),
+                0xfffb | 0xfffc => return self.act(walk, &Act::All),
+                0xfffd => walk.punt(Reason::Action),
+                port => self.output(walk, port),
+            },
             Act::Set(term) => walk.set_field(term.field, term.value, term.mask),
             Act::Move(src, from, dst, to, bits) => {
                 let ones = if *bits == 128 { u128::MAX } else { (1 << bits) - 1 };
