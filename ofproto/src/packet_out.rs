@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use datapath::action::PortNo;
-use datapath::owner::{Credit, Hits};
+use datapath::owner::Hits;
 use openflow::{Action, Match, OfError, OfPort};
 use packet::{FlowKey, Packet};
 

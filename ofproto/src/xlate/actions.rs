@@ -110,7 +110,7 @@ impl Xlate<'_> {
                 self.flow.nw_dst.set(*address);
             }
             Action::SetIpDscp(_) | Action::SetIpEcn(_) | Action::SetIpTtl(_) if is_ip(&self.flow) => {
-                self.set_ip(action)
+                self.set_ip(action);
             }
             Action::SetL4Src(_) | Action::SetL4Dst(_) if self.has_transport() => self.set_l4(action),
             Action::SetMplsLabel(_) | Action::SetMplsTc(_) | Action::SetMplsTtl(_)
@@ -240,7 +240,7 @@ impl Xlate<'_> {
         self.flow.skb_priority.set(queue);
         let to = if port == OfPort::IN_PORT { self.in_port() } else { port };
         if port == OfPort::IN_PORT || to != self.in_port() {
-            self.to_port(to);
+            self.send_to(to);
         }
         self.flow.skb_priority = before;
     }

@@ -28,12 +28,17 @@ const SCTP: u8 = 132;
 
 macro_rules! bytes_of {
     ($field:ident, $len:expr) => {
-        offset_of!(FlowKey, $field)..offset_of!(FlowKey, $field) + $len
+        (offset_of!(FlowKey, $field), $len)
     };
 }
 
-/// Bytes of a key that one `set` may change together.
-type Group = &'static [Range<usize>];
+/// Bytes of a key that one `set` may change together: offset and length of each field.
+type Group = &'static [(usize, usize)];
+
+/// The places of a group's fields.
+fn ranges(group: Group) -> impl Iterator<Item = Range<usize>> {
+    group.iter().map(|(start, len)| *start..start + len)
+}
 
 const ETHERNET: Group = &[bytes_of!(eth_src, 6), bytes_of!(eth_dst, 6)];
 const IPV4: Group = &[bytes_of!(nw_src, 4), bytes_of!(nw_dst, 4), bytes_of!(nw_tos, 1), bytes_of!(nw_ttl, 1)];
@@ -53,7 +58,7 @@ const ARP: Group = &[
 ];
 const ND: Group = &[bytes_of!(nd_target, 16), bytes_of!(arp_sha, 6), bytes_of!(arp_tha, 6)];
 const PORTS: Group = &[bytes_of!(tp_src, 2), bytes_of!(tp_dst, 2)];
-const MPLS_TOP: Group = &[offset_of!(FlowKey, mpls_lse)..offset_of!(FlowKey, mpls_lse) + 4];
+const MPLS_TOP: Group = &[bytes_of!(mpls_lse, 4)];
 const PRIORITY: Group = &[bytes_of!(skb_priority, 4)];
 const MARK: Group = &[bytes_of!(pkt_mark, 4)];
 
@@ -105,7 +110,7 @@ impl Commit<'_> {
             fields.key.nw_proto = self.base.nw_proto;
         }
         let mut changed = false;
-        for range in group {
+        for range in ranges(group) {
             let (new, old) = (&self.flow.as_bytes()[range.clone()], &self.base.as_bytes()[range.clone()]);
             if new == old {
                 continue;
@@ -124,7 +129,7 @@ impl Commit<'_> {
             return;
         }
         self.out.push(Action::Set(Box::new(fields)));
-        for range in group {
+        for range in ranges(group) {
             let new = &self.flow.as_bytes()[range.clone()];
             self.base.as_mut_bytes()[range.clone()].copy_from_slice(new);
         }
@@ -158,7 +163,7 @@ impl Commit<'_> {
 
     fn differs(&self, group: Group) -> bool {
         let (new, old) = (self.flow.as_bytes(), self.base.as_bytes());
-        group.iter().any(|range| new[range.clone()] != old[range.clone()])
+        ranges(group).any(|range| new[range.clone()] != old[range])
     }
 
     fn transport(&mut self) {

@@ -78,7 +78,7 @@ impl Xlate<'_> {
                 0 => "0".to_owned(),
                 _ => format!("{value:#x}"),
             };
-            self.note(Kind::Detail, || format!("{} is now {text}", sub));
+            self.note(Kind::Detail, || format!("{sub} is now {text}"));
         }
     }
 

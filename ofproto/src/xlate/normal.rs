@@ -164,7 +164,7 @@ impl Xlate<'_> {
             Some(output) => {
                 self.note(Kind::Detail, || "forwarding to learned port".into());
                 if !(input.protected && output.protected) {
-                    self.to_bundle(output, tags);
+                    self.send_to_bundle(output, tags);
                 }
             }
             None => self.note(Kind::Detail, || "learned port is unknown, dropping".into()),
@@ -179,13 +179,13 @@ impl Xlate<'_> {
                 && floods(bridge, output)
                 && !(input.protected && output.protected);
             if wanted {
-                self.to_bundle(output, tags);
+                self.send_to_bundle(output, tags);
             }
         }
     }
 
     /// Sends to a port of the database with the tags that it wants.
-    fn to_bundle(&mut self, output: &PortConfig, tags: &Tags) {
+    fn send_to_bundle(&mut self, output: &PortConfig, tags: &Tags) {
         let bridge = self.bridge;
         let usable = |number: &&OfPort| {
             bridge.ports.get(number).is_some_and(|port| port.is_up() && !port.link.link_down)
@@ -200,7 +200,7 @@ impl Xlate<'_> {
                 tag.tci.set(tag.tci.get() | PCP | VID | VLAN_PRESENT);
             }
         }
-        self.to_port(number);
+        self.send_to(number);
         self.flow.vlan = kept;
     }
 }

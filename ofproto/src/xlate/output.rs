@@ -21,7 +21,7 @@ impl Xlate<'_> {
     /// Sends to a port of whatever kind.
     pub(super) fn output(&mut self, port: OfPort, max_len: u16) {
         match port {
-            OfPort::IN_PORT => self.to_port(self.in_port()),
+            OfPort::IN_PORT => self.send_to(self.in_port()),
             OfPort::TABLE => self.table_action(self.in_port(), 0, true),
             OfPort::NORMAL => self.normal(),
             OfPort::FLOOD => self.flood(PortFlags::NO_FLOOD),
@@ -36,9 +36,9 @@ impl Xlate<'_> {
             }
             OfPort::NONE | OfPort::UNSET => {}
             port if port == self.in_port() => {
-                self.note(Kind::Warn, || "skipping output to input port".into())
+                self.note(Kind::Warn, || "skipping output to input port".into());
             }
-            port => self.to_port(port),
+            port => self.send_to(port),
         }
     }
 
@@ -48,7 +48,7 @@ impl Xlate<'_> {
         let in_port = self.in_port();
         for number in bridge.flood_order.iter().filter(|number| **number != in_port) {
             if bridge.ports.get(number).is_some_and(|port| !port.flags.intersects(except)) {
-                self.to_port(*number);
+                self.send_to(*number);
             }
         }
     }
@@ -61,20 +61,20 @@ impl Xlate<'_> {
             return;
         }
         let Some(target) = self.bridge.ports.get(&to) else {
-            self.to_port(to);
+            self.send_to(to);
             return;
         };
         if target.dp.is_some() {
             self.commit();
             self.actions.push(DpAction::Trunc(max_len));
-            self.to_port(to);
+            self.send_to(to);
         } else {
             self.note(Kind::Detail, || "output_trunc does not support patch output".into());
         }
     }
 
     /// Sends to one port of this bridge.
-    pub(super) fn to_port(&mut self, number: OfPort) {
+    pub(super) fn send_to(&mut self, number: OfPort) {
         let bridge = self.bridge;
         let Some(port) = bridge.ports.get(&number) else {
             self.note(Kind::Warn, || "Nonexistent output port".into());

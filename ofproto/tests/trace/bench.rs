@@ -16,7 +16,7 @@ use ofproto::port::OfPort;
 use ofproto::{Bridge, Switch};
 
 /// See the module documentation.
-pub struct Bench {
+pub(crate) struct Bench {
     dir: tempfile::TempDir,
     switch: Arc<Switch>,
     stop: Arc<AtomicBool>,
@@ -24,7 +24,7 @@ pub struct Bench {
 }
 
 impl Bench {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let datapath = Arc::new(Datapath::new(Config::default()).expect("a datapath"));
         let switch = Arc::new(Switch::new(Arc::clone(datapath.stamps()), 1));
@@ -51,7 +51,7 @@ impl Bench {
     }
 
     /// Does what a line of the scenario says, and returns what is answered.
-    pub fn obey(&self, order: &str) -> String {
+    pub(crate) fn obey(&self, order: &str) -> String {
         let words: Vec<&str> = order.split_whitespace().collect();
         match words[..] {
             ["flow", version, bridge, flow] => self.ofctl(&[version, "add-flow", bridge, flow]),
