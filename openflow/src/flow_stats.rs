@@ -424,7 +424,7 @@ impl FlowRemoved {
             (_, true) => Self::decode_nx(&mut r),
             (Version::V10, false) => Self::decode_10(&mut r),
             (Version::V15, _) => Self::decode_15(&mut r),
-            _ => Self::decode_11(version, &mut r),
+            _ => Self::decode_11(&mut r),
         }
     }
 
@@ -473,13 +473,12 @@ impl FlowRemoved {
         })
     }
 
-    fn decode_11(version: Version, r: &mut Reader<'_>) -> Result<Self, OfError> {
+    fn decode_11(r: &mut Reader<'_>) -> Result<Self, OfError> {
         let (cookie, priority, reason) = (r.u64()?, r.u16()?, RemovedReason::from_wire(r.u8()?)?);
         let (table_id, duration_sec, duration_nsec) = (r.u8()?, r.u32()?, r.u32()?);
         let (idle_timeout, hard_timeout) = (r.u16()?, r.u16()?);
         let (packets, bytes) = (r.u64()?, r.u64()?);
         let flow_match = ofp11::pull_any(r)?;
-        let hard_timeout = if version > Version::V11 { hard_timeout } else { 0 };
         Ok(Self {
             reason,
             table_id,
@@ -537,8 +536,7 @@ impl FlowRemoved {
             (Version::V15, _) => self.put_15(out),
             _ => {
                 self.put_head(version, self.table_id, out);
-                let hard_timeout = if version > Version::V11 { self.hard_timeout } else { 0 };
-                put_number(out, hard_timeout.into(), 2);
+                put_number(out, self.hard_timeout.into(), 2);
                 self.put_counters(out, self.packets, self.bytes);
                 ofp11::put_any(out, &self.flow_match, version);
             }
