@@ -104,8 +104,9 @@ impl BundleAdd {
         if header.xid != outer.xid {
             return Err(OfError::OFPBFC_MSG_BAD_XID);
         }
-        match kind::identify(message)?.kind {
-            Kind::FlowMod | Kind::NxFlowMod | Kind::GroupMod | Kind::PortMod | Kind::PacketOut => {}
+        // What is wrong within it shows when it is read itself.
+        match kind::kind_of(message) {
+            Ok(Kind::FlowMod | Kind::NxFlowMod | Kind::GroupMod | Kind::PortMod | Kind::PacketOut) => {}
             _ => return Err(OfError::OFPBFC_MSG_UNSUP),
         }
         Ok(BundleAdd { bundle_id, flags, message: Bytes::copy_from_slice(message) })
@@ -159,6 +160,6 @@ mod tests {
         assert_eq!(change(3, 7), OfError::OFPBFC_MSG_BAD_LEN);
         assert_eq!(change(7, 2), OfError::OFPBFC_MSG_BAD_XID);
         assert_eq!(decode(&[5, 5, 0, 8, 0, 0, 0, 1]), Err(OfError::OFPBFC_MSG_UNSUP));
-        assert_eq!(decode(&[5, 99, 0, 8, 0, 0, 0, 1]), Err(OfError::OFPBRC_BAD_TYPE));
+        assert_eq!(decode(&[5, 99, 0, 8, 0, 0, 0, 1]), Err(OfError::OFPBFC_MSG_UNSUP));
     }
 }

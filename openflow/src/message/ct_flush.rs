@@ -59,27 +59,18 @@ impl CtFlush {
         if reader.bytes(7)?.iter().any(|&byte| byte != 0) {
             return Err(OfError::NXBRC_MUST_BE_ZERO);
         }
+        let mut family = None;
         while !reader.is_empty() {
             let (kind, contents) = prop::take(&mut reader)?;
             match kind {
-                PropType::Plain(ORIGINAL) => flush.original = CtTuple::decode(contents)?,
-                PropType::Plain(REPLY) => flush.reply = CtTuple::decode(contents)?,
+                PropType::Plain(ORIGINAL) => flush.original = CtTuple::decode(contents, &mut family)?,
+                PropType::Plain(REPLY) => flush.reply = CtTuple::decode(contents, &mut family)?,
                 PropType::Plain(ZONE) => flush.zone = Some(prop::only_u16(contents)?),
                 // Open vSwitch passes over others.
                 _ => {}
             }
-            flush.check_families()?;
         }
         Ok(flush)
-    }
-
-    /// All addresses must be of one family.
-    fn check_families(&self) -> Result<(), OfError> {
-        let tuples = [&self.original, &self.reply];
-        let mut addresses = tuples.into_iter().flat_map(|tuple| [tuple.src, tuple.dst]).flatten();
-        let Some(first) = addresses.next() else { return Ok(()) };
-        let same = addresses.all(|address| address.is_ipv4() == first.is_ipv4());
-        if same { Ok(()) } else { Err(OfError::OFPBPC_BAD_VALUE) }
     }
 
     /// Appends the body.
@@ -98,14 +89,15 @@ impl CtFlush {
 }
 
 impl CtTuple {
-    fn decode(mut contents: Reader<'_>) -> Result<CtTuple, OfError> {
+    /// `family` is that of the addresses so far, to which all must belong: whether they are IPv4's.
+    fn decode(mut contents: Reader<'_>, family: &mut Option<bool>) -> Result<CtTuple, OfError> {
         let mut tuple = CtTuple::default();
         contents.skip(4)?;
         while !contents.is_empty() {
             let (kind, value) = prop::take(&mut contents)?;
             match kind {
-                PropType::Plain(SRC) => tuple.src = Some(address(value)?),
-                PropType::Plain(DST) => tuple.dst = Some(address(value)?),
+                PropType::Plain(SRC) => tuple.src = Some(address(value, family)?),
+                PropType::Plain(DST) => tuple.dst = Some(address(value, family)?),
                 PropType::Plain(SRC_PORT) => tuple.src_port = Some(prop::only_u16(value)?),
                 PropType::Plain(DST_PORT) => tuple.dst_port = Some(prop::only_u16(value)?),
                 PropType::Plain(ICMP_ID) => tuple.icmp_id = Some(prop::only_u16(value)?),
@@ -145,11 +137,13 @@ impl CtTuple {
 }
 
 /// An IPv6 address, or an IPv4 one mapped into it.
-fn address(mut contents: Reader<'_>) -> Result<IpAddr, OfError> {
+fn address(mut contents: Reader<'_>, family: &mut Option<bool>) -> Result<IpAddr, OfError> {
     let bytes: [u8; 16] = contents.array()?;
     prop::nothing(&contents)?;
     let v6 = Ipv6Addr::from(bytes);
-    Ok(v6.to_ipv4_mapped().map_or(IpAddr::V6(v6), IpAddr::V4))
+    let address = v6.to_ipv4_mapped().map_or(IpAddr::V6(v6), IpAddr::V4);
+    let same = *family.get_or_insert(address.is_ipv4()) == address.is_ipv4();
+    if same { Ok(address) } else { Err(OfError::OFPBPC_BAD_VALUE) }
 }
 
 #[cfg(test)]

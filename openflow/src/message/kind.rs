@@ -331,6 +331,21 @@ fn multipart_types(version: Version) -> (u8, u8) {
 
 /// Reads the headers of the message at the start of `message`, which must be whole, and checks its length.
 pub fn identify(message: &[u8]) -> Result<Identified<'_>, OfError> {
+    let (row, found) = locate(message)?;
+    let fits = match (found.body.len().checked_sub(row.min), row.unit) {
+        (None, _) => false,
+        (Some(extra), 0) => extra == 0,
+        (Some(extra), unit) => extra % unit == 0,
+    };
+    if fits { Ok(found) } else { Err(OfError::OFPBRC_BAD_LEN) }
+}
+
+/// The kind of a message, whatever the length of its body.
+pub(super) fn kind_of(message: &[u8]) -> Result<Kind, OfError> {
+    locate(message).map(|(row, _)| row.kind)
+}
+
+fn locate(message: &[u8]) -> Result<(&'static Row, Identified<'_>), OfError> {
     let header = Header::parse(message).ok_or(OfError::OFPBRC_BAD_LEN)?;
     if usize::from(header.length) != message.len() {
         return Err(OfError::OFPBRC_BAD_LEN);
@@ -340,16 +355,7 @@ pub fn identify(message: &[u8]) -> Result<Identified<'_>, OfError> {
     let (place, more) = read_place(version, header.kind, &mut reader)?;
     let found = |r: &&Row| r.place == place && (r.from..=r.to).contains(&header.version);
     let row = ROWS.iter().find(found).ok_or_else(|| unknown(place))?;
-    let body = reader.rest();
-    let fits = match (body.len().checked_sub(row.min), row.unit) {
-        (None, _) => false,
-        (Some(extra), 0) => extra == 0,
-        (Some(extra), unit) => extra % unit == 0,
-    };
-    if !fits {
-        return Err(OfError::OFPBRC_BAD_LEN);
-    }
-    Ok(Identified { kind: row.kind, version, xid: header.xid, more, body })
+    Ok((row, Identified { kind: row.kind, version, xid: header.xid, more, body: reader.rest() }))
 }
 
 fn unknown(place: Place) -> OfError {
