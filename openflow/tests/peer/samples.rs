@@ -398,20 +398,8 @@ fn monitored(version: Version, event: MonitorEvent) -> MonitorUpdate {
     }))
 }
 
-fn replies(version: Version) -> Vec<StatsReply> {
-    let desc = Desc { manufacturer: "Nicira, Inc.".into(), software: "3.1.0".into(), ..Default::default() };
-    let sum = Aggregate { packets: 1, bytes: 2, flows: 3 };
-    let timed = version >= Version::V13;
-    let time = |value| if timed { value } else { u32::MAX };
-    let queue = QueueStats {
-        port_no: OfPort(1),
-        queue_id: 2,
-        tx_bytes: 3,
-        tx_packets: 4,
-        tx_errors: u64::MAX,
-        duration_sec: time(6),
-        duration_nsec: time(7),
-    };
+/// Replies about groups and meters.
+fn group_replies(version: Version) -> Vec<StatsReply> {
     let aged = !matches!(version, Version::V11 | Version::V12);
     let group = GroupStats {
         group_id: 1,
@@ -440,6 +428,30 @@ fn replies(version: Version) -> Vec<StatsReply> {
     };
     let meter_features =
         MeterFeatures { max_meters: 10, band_types: 6, capabilities: 15, max_bands: 8, max_color: 0 };
+    vec![
+        StatsReply::Group(vec![group; 2]),
+        StatsReply::GroupDesc(groups(version).into_iter().map(describe).collect()),
+        StatsReply::GroupFeatures(features),
+        StatsReply::Meter(vec![meter_stats; 2]),
+        StatsReply::MeterConfig(vec![meter(); 2]),
+        StatsReply::MeterFeatures(meter_features),
+    ]
+}
+
+fn replies(version: Version) -> Vec<StatsReply> {
+    let desc = Desc { manufacturer: "Nicira, Inc.".into(), software: "3.1.0".into(), ..Default::default() };
+    let sum = Aggregate { packets: 1, bytes: 2, flows: 3 };
+    let timed = version >= Version::V13;
+    let time = |value| if timed { value } else { u32::MAX };
+    let queue = QueueStats {
+        port_no: OfPort(1),
+        queue_id: 2,
+        tx_bytes: 3,
+        tx_packets: 4,
+        tx_errors: u64::MAX,
+        duration_sec: time(6),
+        duration_nsec: time(7),
+    };
     let table = TableStats { table_id: 3, active: 4, lookups: 5, matched: 6, ..Default::default() };
     let table_desc =
         TableDesc { table_id: 3, eviction: true, eviction_flags: EvictionFlags::LIFETIME, vacancy: None };
@@ -461,12 +473,6 @@ fn replies(version: Version) -> Vec<StatsReply> {
         StatsReply::Table(vec![table; 2]),
         StatsReply::Port(vec![port_stats(version); 2]),
         StatsReply::Queue(vec![queue; 2]),
-        StatsReply::Group(vec![group; 2]),
-        StatsReply::GroupDesc(groups(version).into_iter().map(describe).collect()),
-        StatsReply::GroupFeatures(features),
-        StatsReply::Meter(vec![meter_stats; 2]),
-        StatsReply::MeterConfig(vec![meter(); 2]),
-        StatsReply::MeterFeatures(meter_features),
         StatsReply::TableFeatures(vec![TableFeatures::of_switch(version, 3, 254, "three", 100)]),
         StatsReply::PortDesc(vec![port_desc(version); 2]),
         StatsReply::TableDesc(vec![table_desc; 2]),
@@ -483,7 +489,10 @@ fn samples(version: Version) -> Vec<(Dialect, Message, Bytes)> {
     let formats = [PacketInFormat::Standard, PacketInFormat::Nicira, PacketInFormat::Nicira2];
     let requests =
         requests(version).into_iter().map(|request| Message::StatsRequest { more: false, request });
-    let replies = replies(version).into_iter().map(|reply| Message::StatsReply { more: false, reply });
+    let replies = replies(version)
+        .into_iter()
+        .chain(group_replies(version))
+        .map(|reply| Message::StatsReply { more: false, reply });
     let all = [plain(version), flows(version), control(version)]
         .into_iter()
         .flatten()
