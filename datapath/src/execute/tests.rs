@@ -137,6 +137,22 @@ fn outputs_see_the_packet_as_it_is_at_their_turn() {
 }
 
 #[test]
+fn arp_addresses_are_set_behind_a_tag_too() {
+    let mut setup = Setup::new();
+    let target = set(|key, mask| {
+        key.eth_type.set(0x806);
+        key.nw_dst.set(0x0a00_0002);
+        mask.nw_dst.set(u32::MAX);
+    });
+    let mut frame = vec![2, 0, 0, 0, 0, 3, 2, 0, 0, 0, 0, 2, 0x81, 0, 0x40, 0, 8, 6, 0, 1, 8, 0, 6, 4, 1, 4];
+    frame.extend([2, 0, 0, 0, 0, 2, 10, 1, 0, 3, 2, 0, 0, 0, 0, 1, 10, 5, 2, 1]);
+    let [one, two] =
+        setup.run(Packet::copy_of(&frame).unwrap(), vec![target, out(1), Action::PopVlan, out(2)]);
+    assert_eq!(one[0].data()[42..], [10, 0, 0, 2]);
+    assert_eq!(two[0].data()[38..], [10, 0, 0, 2]);
+}
+
+#[test]
 fn a_clone_leaves_the_packet_alone() {
     let mut setup = Setup::new();
     let ports = set(|key, mask| {
