@@ -7,18 +7,18 @@ const TURN: Duration = Duration::from_millis(1);
 
 /// The rest of a turn.
 #[derive(Clone, Copy, Debug)]
-pub struct Budget {
+pub(crate) struct Budget {
     until: Instant,
 }
 
 impl Budget {
     /// A whole turn from now on.
-    pub fn turn() -> Self {
+    pub(crate) fn turn() -> Self {
         Self { until: Instant::now() + TURN }
     }
 
     /// Whether the turn is over.
-    pub fn is_spent(&self) -> bool {
+    pub(crate) fn is_spent(&self) -> bool {
         Instant::now() >= self.until
     }
 }

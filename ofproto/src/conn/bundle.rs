@@ -10,35 +10,35 @@ use openflow::OfError;
 use openflow::message::BundleFlags;
 
 /// Bundles that a connection may have open.
-pub const MAX_BUNDLES: usize = 256;
+pub(crate) const MAX_BUNDLES: usize = 256;
 /// Messages that a bundle may have.
-pub const MAX_MESSAGES: usize = 1 << 22;
+pub(crate) const MAX_MESSAGES: usize = 1 << 22;
 /// How long a bundle may be left alone, ms.
-pub const IDLE_TIMEOUT_MS: u64 = 10_000;
+pub(crate) const IDLE_TIMEOUT_MS: u64 = 10_000;
 
 /// A message of a bundle, read and found good.
 #[derive(Debug)]
-pub struct Entry<T> {
+pub(crate) struct Entry<T> {
     /// The message that added it, for errors about it.
-    pub message: Bytes,
+    pub(crate) message: Bytes,
     /// What it asks for.
-    pub request: T,
+    pub(crate) request: T,
 }
 
 /// An open or closed bundle.
 #[derive(Debug)]
-pub struct Bundle<T> {
+pub(crate) struct Bundle<T> {
     flags: BundleFlags,
     closed: bool,
     used_ms: u64,
     opened_by: Bytes,
     /// Its messages in the order of arrival.
-    pub entries: Vec<Entry<T>>,
+    pub(crate) entries: Vec<Entry<T>>,
 }
 
 /// The bundles of a connection by their id.
 #[derive(Debug)]
-pub struct BundleSet<T> {
+pub(crate) struct BundleSet<T> {
     open: BTreeMap<u32, Bundle<T>>,
 }
 
@@ -54,14 +54,20 @@ impl<T> Bundle<T> {
     }
 
     /// Whether all of it is to be seen at one moment.
-    pub fn is_atomic(&self) -> bool {
+    pub(crate) fn is_atomic(&self) -> bool {
         self.flags.contains(BundleFlags::ATOMIC)
     }
 }
 
 impl<T> BundleSet<T> {
     /// Opens a bundle. One that is open already under this id is lost.
-    pub fn open(&mut self, id: u32, flags: BundleFlags, request: &Bytes, now_ms: u64) -> Result<(), OfError> {
+    pub(crate) fn open(
+        &mut self,
+        id: u32,
+        flags: BundleFlags,
+        request: &Bytes,
+        now_ms: u64,
+    ) -> Result<(), OfError> {
         if self.open.remove(&id).is_some() {
             return Err(OfError::OFPBFC_BAD_ID);
         }
@@ -77,7 +83,7 @@ impl<T> BundleSet<T> {
     }
 
     /// Takes no more messages for a bundle.
-    pub fn close(&mut self, id: u32, flags: BundleFlags, now_ms: u64) -> Result<(), OfError> {
+    pub(crate) fn close(&mut self, id: u32, flags: BundleFlags, now_ms: u64) -> Result<(), OfError> {
         let bundle = self.open.get_mut(&id).ok_or(OfError::OFPBFC_BAD_ID)?;
         let misuse = if bundle.closed {
             OfError::OFPBFC_BUNDLE_CLOSED
@@ -93,18 +99,18 @@ impl<T> BundleSet<T> {
     }
 
     /// Takes a bundle out, to be committed.
-    pub fn take(&mut self, id: u32, flags: BundleFlags) -> Result<Bundle<T>, OfError> {
+    pub(crate) fn take(&mut self, id: u32, flags: BundleFlags) -> Result<Bundle<T>, OfError> {
         let bundle = self.open.remove(&id).ok_or(OfError::OFPBFC_BAD_ID)?;
         if bundle.flags == flags { Ok(bundle) } else { Err(OfError::OFPBFC_BAD_FLAGS) }
     }
 
     /// Drops a bundle.
-    pub fn discard(&mut self, id: u32) -> Result<(), OfError> {
+    pub(crate) fn discard(&mut self, id: u32) -> Result<(), OfError> {
         self.open.remove(&id).map(|_| ()).ok_or(OfError::OFPBFC_BAD_ID)
     }
 
     /// Adds a message to a bundle, which is opened if need be.
-    pub fn add(
+    pub(crate) fn add(
         &mut self,
         id: u32,
         flags: BundleFlags,
@@ -132,14 +138,14 @@ impl<T> BundleSet<T> {
     }
 
     /// Drops the bundles that were left alone too long; returns the messages that opened them.
-    pub fn expire(&mut self, now_ms: u64) -> Vec<Bytes> {
+    pub(crate) fn expire(&mut self, now_ms: u64) -> Vec<Bytes> {
         let late = |bundle: &Bundle<T>| now_ms >= bundle.used_ms + IDLE_TIMEOUT_MS;
         let ids: Vec<u32> = self.open.iter().filter(|(_, b)| late(b)).map(|(&id, _)| id).collect();
         ids.iter().filter_map(|id| self.open.remove(id)).map(|bundle| bundle.opened_by).collect()
     }
 
     /// When [`expire`](Self::expire) has something to do next, ms.
-    pub fn deadline(&self) -> Option<u64> {
+    pub(crate) fn deadline(&self) -> Option<u64> {
         self.open.values().map(|bundle| bundle.used_ms + IDLE_TIMEOUT_MS).min()
     }
 }

@@ -15,7 +15,7 @@ const SNOOP_QUEUE: usize = 1000;
 
 /// Who comes in by a door.
 #[derive(Clone, Debug)]
-pub enum Purpose {
+pub(crate) enum Purpose {
     /// `BRIDGE.mgmt`: `ovs-ofctl` and its like.
     Management,
     /// `BRIDGE.snoop`: those who watch what a controller says and hears.
@@ -26,7 +26,7 @@ pub enum Purpose {
 
 /// A listening socket.
 #[derive(Debug)]
-pub struct Door {
+pub(crate) struct Door {
     listener: Listener,
     token: Token,
     purpose: Purpose,
@@ -35,34 +35,34 @@ pub struct Door {
 
 impl Door {
     /// Opens a door; a Unix-domain socket's file gets mode 0750.
-    pub fn open(target: &Target, token: Token, purpose: Purpose, net: &Net) -> io::Result<Self> {
+    pub(crate) fn open(target: &Target, token: Token, purpose: Purpose, net: &Net) -> io::Result<Self> {
         let mut listener = Listener::bind(target, 0o750)?;
         listener.register(&net.registry, token)?;
         Ok(Self { listener, token, purpose, ready: true })
     }
 
     /// Under which the socket is registered.
-    pub fn token(&self) -> Token {
+    pub(crate) fn token(&self) -> Token {
         self.token
     }
 
     /// Who comes in here.
-    pub fn purpose(&self) -> &Purpose {
+    pub(crate) fn purpose(&self) -> &Purpose {
         &self.purpose
     }
 
     /// Takes new settings for those who come in from now on.
-    pub fn set_purpose(&mut self, purpose: Purpose) {
+    pub(crate) fn set_purpose(&mut self, purpose: Purpose) {
         self.purpose = purpose;
     }
 
     /// Notes that somebody may have come.
-    pub fn on_event(&mut self) {
+    pub(crate) fn on_event(&mut self) {
         self.ready = true;
     }
 
     /// The next one who came, with a name unless it came by a Unix-domain socket.
-    pub fn accept(&mut self, net: &Net) -> Option<(Stream, Option<String>)> {
+    pub(crate) fn accept(&mut self, net: &Net) -> Option<(Stream, Option<String>)> {
         while self.ready {
             match self.listener.accept(&net.tls) {
                 Ok(accepted) => return Some(accepted),
@@ -82,7 +82,7 @@ impl Door {
     }
 
     /// Closes the door.
-    pub fn close(mut self, net: &Net) {
+    pub(crate) fn close(mut self, net: &Net) {
         // A socket that is closed is forgotten by the kernel anyway.
         let _ = self.listener.deregister(&net.registry);
     }
@@ -90,17 +90,17 @@ impl Door {
 
 /// Somebody who watches a connection.
 #[derive(Debug)]
-pub struct Snoop {
+pub(crate) struct Snoop {
     vconn: Vconn,
     name: String,
     token: Token,
     /// Token of the connection that is watched.
-    pub watched: Token,
+    pub(crate) watched: Token,
 }
 
 impl Snoop {
     /// Takes in somebody to watch the connection under `watched`.
-    pub fn new(
+    pub(crate) fn new(
         mut stream: Stream,
         name: String,
         token: Token,
@@ -112,17 +112,17 @@ impl Snoop {
     }
 
     /// Under which its socket is registered.
-    pub fn token(&self) -> Token {
+    pub(crate) fn token(&self) -> Token {
         self.token
     }
 
     /// Notes that the socket may be readable or writable.
-    pub fn on_event(&mut self) {
+    pub(crate) fn on_event(&mut self) {
         self.vconn.on_event();
     }
 
     /// Passes copies on; whether it is still there.
-    pub fn run(&mut self, copies: &[bytes::Bytes]) -> bool {
+    pub(crate) fn run(&mut self, copies: &[bytes::Bytes]) -> bool {
         // Before hellos are exchanged there is nothing else to say.
         for copy in copies {
             if self.vconn.version().is_some() && self.vconn.queued(Kind::Async) < SNOOP_QUEUE {
@@ -144,7 +144,7 @@ impl Snoop {
     }
 
     /// Lets go of the socket.
-    pub fn close(mut self, net: &Net) {
+    pub(crate) fn close(mut self, net: &Net) {
         // A socket that is closed is forgotten by the kernel anyway.
         let _ = self.vconn.stream_mut().deregister(&net.registry);
     }

@@ -2,13 +2,13 @@
 //! any of them it forwards as a plain switch, by a hidden rule above all others, until one has taken it in again.
 
 /// Priority of the rule: above any that OpenFlow can name.
-pub const PRIORITY: i32 = 0x00f0_f0f0;
+pub(crate) const PRIORITY: i32 = 0x00f0_f0f0;
 /// A connection that has stood for so long counts as taken in whatever the controller says, ms.
 const ADMITTED_AFTER_MS: u64 = 30_000;
 
 /// What is to be done with the hidden rule.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Change {
+pub(crate) enum Change {
     /// Leave it as it is.
     None,
     /// Put it in.
@@ -19,19 +19,19 @@ pub enum Change {
 
 /// Whether one controller has taken us in.
 #[derive(Clone, Copy, Debug)]
-pub struct Admission {
+pub(crate) struct Admission {
     last_admitted_ms: u64,
     admitted: bool,
 }
 
 impl Admission {
     /// A controller that was just configured.
-    pub fn new(now_ms: u64) -> Self {
+    pub(crate) fn new(now_ms: u64) -> Self {
         Self { last_admitted_ms: now_ms, admitted: false }
     }
 
     /// Looks at its connection: since when it is up, and whether it said something that it says only when it has taken us in.
-    pub fn update(&mut self, connected_since: Option<u64>, said_so: bool, now_ms: u64) {
+    pub(crate) fn update(&mut self, connected_since: Option<u64>, said_so: bool, now_ms: u64) {
         let long = |since: u64| now_ms.saturating_sub(since) >= ADMITTED_AFTER_MS;
         self.admitted = connected_since.is_some_and(|since| said_so || long(since));
         if self.admitted {
@@ -45,30 +45,25 @@ impl Admission {
 }
 
 /// For how long none of the controllers has been there, seconds.
-pub fn failing_s(all: &[Admission], now_ms: u64) -> u64 {
+pub(crate) fn failing_s(all: &[Admission], now_ms: u64) -> u64 {
     all.iter().map(|admission| admission.failing_ms(now_ms)).min().unwrap_or(0) / 1000
 }
 
 /// The state of one bridge.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct FailOpen {
+pub(crate) struct FailOpen {
     open: bool,
 }
 
 impl FailOpen {
-    /// Whether the hidden rule is in.
-    pub fn is_open(&self) -> bool {
-        self.open
-    }
-
     /// Forgets the rule, which somebody else took out.
-    pub fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.open = false;
     }
 
     /// What to do, given the state of all primary controllers (with their longest probe interval, ms), `None` if the bridge
     /// has none or is in another mode.
-    pub fn run(&mut self, controllers: Option<(&[Admission], u64)>, now_ms: u64) -> Change {
+    pub(crate) fn run(&mut self, controllers: Option<(&[Admission], u64)>, now_ms: u64) -> Change {
         let wanted = controllers.is_some_and(|(all, probe_ms)| {
             let failing = all.iter().map(|a| a.failing_ms(now_ms)).min().unwrap_or(0);
             if self.open { all.iter().all(|a| !a.admitted) } else { failing > 0 && failing >= 3 * probe_ms }
@@ -81,7 +76,7 @@ impl FailOpen {
     }
 
     /// When [`run`](Self::run) may have something to do although nothing happened, ms.
-    pub fn deadline(&self, controllers: Option<(&[Admission], u64)>) -> Option<u64> {
+    pub(crate) fn deadline(&self, controllers: Option<(&[Admission], u64)>) -> Option<u64> {
         let (all, probe_ms) = controllers.filter(|_| !self.open)?;
         if all.iter().any(|a| a.admitted) {
             return None;
@@ -105,7 +100,7 @@ mod tests {
         assert_eq!(fail.run(Some((&one, 5000)), 16_000), Change::None, "connected, not taken in");
         one[0].update(Some(15_500), true, 16_001);
         assert_eq!(fail.run(Some((&one, 5000)), 16_001), Change::Close);
-        assert!(!fail.is_open());
+        assert!(!fail.open);
     }
 
     #[test]

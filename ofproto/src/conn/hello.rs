@@ -13,7 +13,7 @@ const TYPE_ERROR: u8 = 1;
 const ELEMENT_BITMAP: u16 = 1;
 
 /// Versions in words: "version 0x04", "version 0x06 and earlier", "versions 0x01, 0x04".
-pub fn describe(versions: Versions) -> String {
+pub(crate) fn describe(versions: Versions) -> String {
     let bits = versions.0;
     let highest = 31u32.saturating_sub(bits.leading_zeros());
     if bits.count_ones() == 1 {
@@ -27,7 +27,7 @@ pub fn describe(versions: Versions) -> String {
 }
 
 /// Our hello: our highest version in its header, and all of them in a bitmap where the header does not say it all.
-pub fn encode(ours: Versions, xid: u32) -> Bytes {
+pub(crate) fn encode(ours: Versions, xid: u32) -> Bytes {
     let highest = ours.highest().unwrap_or(Version::V10);
     let bitmap = ours != Versions::up_to(highest.wire());
     let length = if bitmap { 16 } else { 8 };
@@ -42,7 +42,7 @@ pub fn encode(ours: Versions, xid: u32) -> Bytes {
 }
 
 /// The versions that a hello offers; `None` if `message` is something else.
-pub fn decode(message: &[u8]) -> Option<Versions> {
+pub(crate) fn decode(message: &[u8]) -> Option<Versions> {
     let header = Header::parse(message)?;
     if header.kind != TYPE_HELLO || header.version == 0 {
         return None;
@@ -63,7 +63,7 @@ pub fn decode(message: &[u8]) -> Option<Versions> {
 }
 
 /// "Hello failed, incompatible", with the reason in words. It goes out as OpenFlow 1.0, which everyone can read.
-pub fn encode_incompatible(ours: Versions, theirs: Versions) -> Bytes {
+pub(crate) fn encode_incompatible(ours: Versions, theirs: Versions) -> Bytes {
     let text =
         format!("We support {}, you support {}, no common versions.", describe(ours), describe(theirs));
     let mut out = Vec::new();
@@ -75,7 +75,7 @@ pub fn encode_incompatible(ours: Versions, theirs: Versions) -> Bytes {
 }
 
 /// An error message in answer to `request`, of which it carries as much as fits.
-pub fn encode_error(version: Version, error: OfError, request: &[u8]) -> Bytes {
+pub(crate) fn encode_error(version: Version, error: OfError, request: &[u8]) -> Bytes {
     let xid = Header::parse(request).map_or(0, |h| h.xid);
     let mut body = Vec::new();
     error.encode(version, &mut body);

@@ -20,27 +20,27 @@ const LIMITER_NAMES: [&str; 2] = ["miss", "action"];
 
 /// One connection.
 #[derive(Debug)]
-pub struct OfConn {
+pub(crate) struct OfConn {
     /// The line.
-    pub rconn: Rconn,
+    pub(crate) rconn: Rconn,
     /// What it is for.
-    pub kind: ConnKind,
+    pub(crate) kind: ConnKind,
     /// Its `Controller` row; what a row would say by default for a management connection.
-    pub config: ControllerConfig,
+    pub(crate) config: ControllerConfig,
     /// From hello to end.
-    pub session: Option<Session>,
+    pub(crate) session: Option<Session>,
     /// A request that takes longer than a turn. Nothing else is read meanwhile.
-    pub work: Option<Work>,
+    pub(crate) work: Option<Work>,
     /// A request that has to wait for another connection's.
-    pub waiting: Option<Bytes>,
+    pub(crate) waiting: Option<Bytes>,
     /// Whether the controller has taken us in.
-    pub admission: Admission,
+    pub(crate) admission: Admission,
     limiters: [Option<Limiter<Bytes>>; 2],
 }
 
 impl OfConn {
     /// A connection that was accepted or is to be opened.
-    pub fn new(rconn: Rconn, kind: ConnKind, config: ControllerConfig, now_ms: u64) -> Self {
+    pub(crate) fn new(rconn: Rconn, kind: ConnKind, config: ControllerConfig, now_ms: u64) -> Self {
         let limiter = || config.rate_limit.map(|rate| Limiter::new(rate, config.burst_limit, now_ms));
         let limiters = [limiter(), limiter()];
         let admission = Admission::new(now_ms);
@@ -48,17 +48,17 @@ impl OfConn {
     }
 
     /// Under which its socket is registered.
-    pub fn token(&self) -> Token {
+    pub(crate) fn token(&self) -> Token {
         self.rconn.token()
     }
 
     /// The version spoken.
-    pub fn version(&self) -> Option<Version> {
+    pub(crate) fn version(&self) -> Option<Version> {
         self.session.as_ref().map(|session| session.dialect.version)
     }
 
     /// Whether a packet that no rule matches goes here: in versions before 1.3 that is so without a rule that says it.
-    pub fn wants_misses(&self) -> bool {
+    pub(crate) fn wants_misses(&self) -> bool {
         self.session.as_ref().is_some_and(|session| {
             let old = session.dialect.version < Version::V13 && session.controller_id == 0;
             old && session.wants(self.kind, AsyncKind::PacketIn, PacketInReason::NoMatch as u8)
@@ -66,7 +66,7 @@ impl OfConn {
     }
 
     /// Takes new settings of the same row into account.
-    pub fn reconfigure(&mut self, config: &ControllerConfig, now_ms: u64) {
+    pub(crate) fn reconfigure(&mut self, config: &ControllerConfig, now_ms: u64) {
         self.rconn.set_timing(config.timing);
         self.rconn.set_dscp(config.dscp);
         if (config.rate_limit, config.burst_limit) != (self.config.rate_limit, self.config.burst_limit) {
@@ -82,7 +82,7 @@ impl OfConn {
     }
 
     /// Connects, negotiates, probes, sends.
-    pub fn run(&mut self, net: &Net, now_ms: u64) -> Change {
+    pub(crate) fn run(&mut self, net: &Net, now_ms: u64) -> Change {
         let change = self.rconn.run(net, now_ms);
         self.on_change(change);
         self.release_packets(now_ms);
@@ -93,7 +93,7 @@ impl OfConn {
     }
 
     /// Begins or ends the session as the line came up or went down.
-    pub fn on_change(&mut self, change: Change) {
+    pub(crate) fn on_change(&mut self, change: Change) {
         match change {
             Change::None => {}
             Change::Connected(version) => {
@@ -104,29 +104,29 @@ impl OfConn {
     }
 
     /// Ends the session.
-    pub fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.session = None;
         self.work = None;
         self.waiting = None;
     }
 
     /// Whether so much waits to be sent that no more should be read.
-    pub fn is_congested(&self) -> bool {
+    pub(crate) fn is_congested(&self) -> bool {
         self.rconn.vconn().is_none_or(Vconn::congested)
     }
 
     /// Answers a request.
-    pub fn reply(&mut self, xid: u32, message: &Message) {
+    pub(crate) fn reply(&mut self, xid: u32, message: &Message) {
         self.send(Kind::Reply, xid, message);
     }
 
     /// Sends a message that nobody asked for.
-    pub fn notify(&mut self, message: &Message) {
+    pub(crate) fn notify(&mut self, message: &Message) {
         self.send(Kind::Async, 0, message);
     }
 
     /// Answers a request with messages, back to back.
-    pub fn reply_bytes(&mut self, bytes: Vec<u8>) {
+    pub(crate) fn reply_bytes(&mut self, bytes: Vec<u8>) {
         messages(bytes.into()).for_each(|message| self.rconn.send(Kind::Reply, message));
     }
 
@@ -145,14 +145,14 @@ impl OfConn {
     }
 
     /// Refuses a request.
-    pub fn refuse(&mut self, request: &[u8], error: OfError) {
+    pub(crate) fn refuse(&mut self, request: &[u8], error: OfError) {
         let Some(version) = self.version() else { return };
         tracing::info!(target: "connmgr", "{}: sending {} error reply", self.rconn.name(), error.name());
         self.rconn.send(Kind::Reply, hello::encode_error(version, error, request));
     }
 
     /// Sends a packet-in that came by `port`, at the rate that is allowed. `missed` chooses the limiter.
-    pub fn send_packet(&mut self, port: u32, missed: bool, message: Bytes, now_ms: u64) {
+    pub(crate) fn send_packet(&mut self, port: u32, missed: bool, message: Bytes, now_ms: u64) {
         let passed = match &mut self.limiters[usize::from(!missed)] {
             Some(limiter) => limiter.offer(port, message, now_ms),
             None => Some(message),
@@ -181,14 +181,14 @@ impl OfConn {
     }
 
     /// When the next turn is due although nothing comes in, ms.
-    pub fn deadline(&self) -> Option<u64> {
+    pub(crate) fn deadline(&self) -> Option<u64> {
         let limiters = self.limiters.iter().flatten().filter_map(Limiter::deadline);
         let bundles = self.session.as_ref().and_then(|session| session.bundles.deadline());
         limiters.chain(self.rconn.deadline()).chain(bundles).min()
     }
 
     /// What its `Controller` row is told.
-    pub fn status(&self, now_ms: u64) -> ControllerStatus {
+    pub(crate) fn status(&self, now_ms: u64) -> ControllerStatus {
         let fsm = self.rconn.fsm();
         let mut status = std::collections::BTreeMap::new();
         let mut put = |key: &str, value: String| status.insert(key.to_owned(), value);

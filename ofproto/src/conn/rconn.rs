@@ -15,16 +15,16 @@ const TYPE_ECHO_REQUEST: u8 = 2;
 
 /// What connections need of the world.
 #[derive(Debug)]
-pub struct Net {
+pub(crate) struct Net {
     /// Where sockets are registered.
-    pub registry: Registry,
+    pub(crate) registry: Registry,
     /// Keys and certificates for `ssl:`.
-    pub tls: TlsFiles,
+    pub(crate) tls: TlsFiles,
 }
 
 /// What a turn came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Change {
+pub(crate) enum Change {
     /// Nothing new.
     None,
     /// The connection came up.
@@ -35,7 +35,7 @@ pub enum Change {
 
 /// A connection and its future.
 #[derive(Debug)]
-pub struct Rconn {
+pub(crate) struct Rconn {
     name: String,
     target: Option<Target>,
     token: Token,
@@ -49,7 +49,7 @@ pub struct Rconn {
 
 impl Rconn {
     /// One that we open. Nothing happens before the first [`run`](Self::run).
-    pub fn active(
+    pub(crate) fn active(
         name: String,
         target: Target,
         token: Token,
@@ -62,7 +62,7 @@ impl Rconn {
     }
 
     /// One that somebody else opened.
-    pub fn accepted(
+    pub(crate) fn accepted(
         name: String,
         mut stream: Stream,
         token: Token,
@@ -86,47 +86,47 @@ impl Rconn {
     }
 
     /// Its name in the log: `br0<->tcp:10.0.0.1:6653`.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
     /// Under which its socket is registered.
-    pub fn token(&self) -> Token {
+    pub(crate) fn token(&self) -> Token {
         self.token
     }
 
     /// Where it stands.
-    pub fn fsm(&self) -> &Reconnect {
+    pub(crate) fn fsm(&self) -> &Reconnect {
         &self.fsm
     }
 
     /// Whether messages pass.
-    pub fn is_connected(&self) -> bool {
+    pub(crate) fn is_connected(&self) -> bool {
         self.fsm.is_connected()
     }
 
     /// The version spoken, once one is agreed on.
-    pub fn version(&self) -> Option<Version> {
+    pub(crate) fn version(&self) -> Option<Version> {
         self.vconn.as_ref().and_then(Vconn::version)
     }
 
     /// The messages below, while there is a connection.
-    pub fn vconn(&self) -> Option<&Vconn> {
+    pub(crate) fn vconn(&self) -> Option<&Vconn> {
         self.vconn.as_ref()
     }
 
     /// Marks IP packets of this connection from the next attempt on.
-    pub fn set_dscp(&mut self, dscp: u8) {
+    pub(crate) fn set_dscp(&mut self, dscp: u8) {
         self.dscp = dscp;
     }
 
     /// Changes backoff and probes.
-    pub fn set_timing(&mut self, timing: Timing) {
+    pub(crate) fn set_timing(&mut self, timing: Timing) {
         self.fsm.set_timing(timing);
     }
 
     /// Changes what versions are offered; a connection that speaks none of them is dropped.
-    pub fn set_allowed(&mut self, allowed: Versions, net: &Net, now: u64) -> Change {
+    pub(crate) fn set_allowed(&mut self, allowed: Versions, net: &Net, now: u64) -> Change {
         self.allowed = allowed;
         if self.version().is_none_or(|version| allowed.contains(version)) {
             return Change::None;
@@ -136,7 +136,7 @@ impl Rconn {
     }
 
     /// Sends what is queued, as far as the socket takes it.
-    pub fn flush(&mut self, net: &Net, now: u64) -> Change {
+    pub(crate) fn flush(&mut self, net: &Net, now: u64) -> Change {
         let Some(vconn) = self.vconn.as_mut().filter(|vconn| vconn.has_output()) else { return Change::None };
         match vconn.flush() {
             Ok(_) => Change::None,
@@ -145,14 +145,14 @@ impl Rconn {
     }
 
     /// Drops the connection and, if it is ours to open, opens it again at once.
-    pub fn reconnect(&mut self, net: &Net, now: u64) {
+    pub(crate) fn reconnect(&mut self, net: &Net, now: u64) {
         tracing::info!(target: "rconn", "{}: disconnecting", self.name);
         self.close(net);
         self.fsm.restart(now);
     }
 
     /// Lets go of the socket.
-    pub fn close(&mut self, net: &Net) {
+    pub(crate) fn close(&mut self, net: &Net) {
         if let Some(mut vconn) = self.vconn.take() {
             // What was said last may still fit the socket.
             let _ = vconn.flush();
@@ -161,14 +161,14 @@ impl Rconn {
     }
 
     /// Notes that the socket may be readable or writable.
-    pub fn on_event(&mut self) {
+    pub(crate) fn on_event(&mut self) {
         if let Some(vconn) = &mut self.vconn {
             vconn.on_event();
         }
     }
 
     /// Does what is due: connects, negotiates, probes, sends.
-    pub fn run(&mut self, net: &Net, now: u64) -> Change {
+    pub(crate) fn run(&mut self, net: &Net, now: u64) -> Change {
         match self.fsm.run(now) {
             Action::None => {}
             Action::Connect => self.open(net, now),
@@ -295,7 +295,7 @@ impl Rconn {
     }
 
     /// The next message, if a whole one is there. A failure shows as a [`Change`] of the second value.
-    pub fn recv(&mut self, net: &Net, now: u64) -> (Option<Bytes>, Change) {
+    pub(crate) fn recv(&mut self, net: &Net, now: u64) -> (Option<Bytes>, Change) {
         let Some(vconn) = &mut self.vconn else { return (None, Change::None) };
         match vconn.recv() {
             Ok(Some(message)) => {
@@ -311,7 +311,7 @@ impl Rconn {
     }
 
     /// Queues a message; without a connection it is lost.
-    pub fn send(&mut self, kind: Kind, message: Bytes) {
+    pub(crate) fn send(&mut self, kind: Kind, message: Bytes) {
         if let Some(vconn) = &mut self.vconn {
             if let Some(tap) = &mut self.tap {
                 tap.push(message.clone());
@@ -321,19 +321,19 @@ impl Rconn {
     }
 
     /// Starts or stops keeping copies of what is sent and received.
-    pub fn set_tapped(&mut self, tapped: bool) {
+    pub(crate) fn set_tapped(&mut self, tapped: bool) {
         if tapped != self.tap.is_some() {
             self.tap = tapped.then(Vec::new);
         }
     }
 
     /// The copies since the last call.
-    pub fn take_tap(&mut self) -> Vec<Bytes> {
+    pub(crate) fn take_tap(&mut self) -> Vec<Bytes> {
         self.tap.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// When the next turn is due even if nothing happens on the socket, ms.
-    pub fn deadline(&self) -> Option<u64> {
+    pub(crate) fn deadline(&self) -> Option<u64> {
         self.fsm.deadline()
     }
 }

@@ -3,7 +3,7 @@
 //! # States
 //!
 //! `BACKOFF` waits, `CONNECTING` has begun to connect, `ACTIVE` talks, `IDLE` has heard nothing for a probe interval and has
-//! sent an echo request, `VOID` and `DISCONNECTED` are at rest. A connection that fails is tried again after 1 s, then after
+//! sent an echo request, `DISCONNECTED` is at rest. A connection that fails is tried again after 1 s, then after
 //! twice as long each time, up to the configured limit; one that stood for longer than its last wait begins with
 //! 1 s again. A connection that somebody else opened is never opened again by us.
 //!
@@ -13,9 +13,7 @@ use std::fmt;
 
 /// Names are those of the `Controller` table's `status:state`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum State {
-    /// Nothing to connect to.
-    Void,
+pub(crate) enum State {
     /// Waiting before the next attempt.
     Backoff,
     /// An attempt is under way.
@@ -31,7 +29,6 @@ pub enum State {
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Void => "VOID",
             Self::Backoff => "BACKOFF",
             Self::Connecting => "CONNECTING",
             Self::Active => "ACTIVE",
@@ -43,7 +40,7 @@ impl fmt::Display for State {
 
 /// What the owner of the connection is to do now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Action {
+pub(crate) enum Action {
     /// Nothing.
     None,
     /// Open the connection.
@@ -86,7 +83,7 @@ impl Timing {
 
 /// The state machine.
 #[derive(Clone, Debug)]
-pub struct Reconnect {
+pub(crate) struct Reconnect {
     timing: Timing,
     state: State,
     entered_ms: u64,
@@ -101,7 +98,7 @@ pub struct Reconnect {
 
 impl Reconnect {
     /// For a connection that we open, at once, and open again.
-    pub fn active(timing: Timing, now: u64) -> Self {
+    pub(crate) fn active(timing: Timing, now: u64) -> Self {
         Self {
             timing,
             state: State::Backoff,
@@ -117,52 +114,52 @@ impl Reconnect {
     }
 
     /// For a connection that another one opened.
-    pub fn accepted(timing: Timing, now: u64) -> Self {
+    pub(crate) fn accepted(timing: Timing, now: u64) -> Self {
         Self { state: State::Connecting, reopen: false, ..Self::active(timing, now) }
     }
 
     /// Where it stands.
-    pub fn state(&self) -> State {
+    pub(crate) fn state(&self) -> State {
         self.state
     }
 
     /// Whether messages pass.
-    pub fn is_connected(&self) -> bool {
+    pub(crate) fn is_connected(&self) -> bool {
         matches!(self.state, State::Active | State::Idle)
     }
 
     /// Since when messages pass, ms.
-    pub fn connected_since(&self) -> Option<u64> {
+    pub(crate) fn connected_since(&self) -> Option<u64> {
         self.connected_at_ms.filter(|_| self.is_connected())
     }
 
     /// Whether we are the side that connects.
-    pub fn reopens(&self) -> bool {
+    pub(crate) fn reopens(&self) -> bool {
         self.reopen
     }
 
     /// When it last came up, ms.
-    pub fn connected_at(&self) -> Option<u64> {
+    pub(crate) fn connected_at(&self) -> Option<u64> {
         self.connected_at_ms
     }
 
     /// When it last went down, ms.
-    pub fn disconnected_at(&self) -> Option<u64> {
+    pub(crate) fn disconnected_at(&self) -> Option<u64> {
         self.disconnected_at_ms
     }
 
     /// Why it last went down or could not come up.
-    pub fn last_error(&self) -> Option<&str> {
+    pub(crate) fn last_error(&self) -> Option<&str> {
         self.last_error.as_deref()
     }
 
     /// Silence after which the peer is probed, ms; 0 for never.
-    pub fn probe_interval(&self) -> u64 {
+    pub(crate) fn probe_interval(&self) -> u64 {
         self.timing.probe_interval_ms
     }
 
     /// Takes new timing into account.
-    pub fn set_timing(&mut self, timing: Timing) {
+    pub(crate) fn set_timing(&mut self, timing: Timing) {
         self.timing = timing;
         if self.backoff_ms > timing.max_backoff_ms {
             self.backoff_until_ms -= self.backoff_ms - timing.max_backoff_ms;
@@ -171,7 +168,7 @@ impl Reconnect {
     }
 
     /// What is due at `now`.
-    pub fn run(&mut self, now: u64) -> Action {
+    pub(crate) fn run(&mut self, now: u64) -> Action {
         if self.deadline().is_none_or(|deadline| now < deadline) {
             return Action::None;
         }
@@ -183,12 +180,12 @@ impl Reconnect {
                 Action::Probe
             }
             State::Idle => Action::ProbeTimeout,
-            State::Void | State::Disconnected => Action::None,
+            State::Disconnected => Action::None,
         }
     }
 
     /// When [`run`](Self::run) has something to do next.
-    pub fn deadline(&self) -> Option<u64> {
+    pub(crate) fn deadline(&self) -> Option<u64> {
         let probe = self.timing.probe_interval_ms;
         match self.state {
             State::Backoff => Some(self.backoff_until_ms),
@@ -200,19 +197,19 @@ impl Reconnect {
     }
 
     /// The connection is being opened.
-    pub fn connecting(&mut self, now: u64) {
+    pub(crate) fn connecting(&mut self, now: u64) {
         self.enter(State::Connecting, now);
     }
 
     /// A version is agreed on.
-    pub fn connected(&mut self, now: u64) {
+    pub(crate) fn connected(&mut self, now: u64) {
         self.connected_at_ms = Some(now);
         self.last_heard_ms = now;
         self.enter(State::Active, now);
     }
 
     /// Something was received.
-    pub fn heard(&mut self, now: u64) {
+    pub(crate) fn heard(&mut self, now: u64) {
         self.last_heard_ms = now;
         if self.state == State::Idle {
             self.enter(State::Active, now);
@@ -220,7 +217,7 @@ impl Reconnect {
     }
 
     /// The connection ended, or could not be opened. Returns how long it will wait, ms, `None` if it will not try again.
-    pub fn disconnected(&mut self, now: u64, why: &str) -> Option<u64> {
+    pub(crate) fn disconnected(&mut self, now: u64, why: &str) -> Option<u64> {
         if self.is_connected() {
             self.disconnected_at_ms = Some(now);
         }
@@ -245,12 +242,12 @@ impl Reconnect {
     }
 
     /// Whether attempts are rare by now, so that no more is said about each.
-    pub fn is_at_limit(&self) -> bool {
+    pub(crate) fn is_at_limit(&self) -> bool {
         self.backoff_ms >= self.timing.max_backoff_ms
     }
 
     /// Connects again at once, whatever the state (`bridge/reconnect`, a change of configuration).
-    pub fn restart(&mut self, now: u64) {
+    pub(crate) fn restart(&mut self, now: u64) {
         if self.is_connected() {
             self.disconnected_at_ms = Some(now);
         }

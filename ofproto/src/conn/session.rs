@@ -13,26 +13,26 @@ const DEFAULT_MISS_SEND_LEN: u16 = 128;
 
 /// The state of one connection from its hello to its end.
 #[derive(Debug)]
-pub struct Session {
+pub(crate) struct Session {
     /// Version and forms in which messages are exchanged.
-    pub dialect: Dialect,
+    pub(crate) dialect: Dialect,
     /// Role; only a primary controller's can change.
-    pub role: Role,
+    pub(crate) role: Role,
     /// Messages it wants without asking, by role.
-    pub wants: AsyncConfig,
+    pub(crate) wants: AsyncConfig,
     /// Bytes of a packet that missed.
-    pub miss_send_len: u16,
+    pub(crate) miss_send_len: u16,
     /// Packets for this id come here.
-    pub controller_id: u16,
+    pub(crate) controller_id: u16,
     /// Open bundles.
-    pub bundles: BundleSet<BundleRequest>,
+    pub(crate) bundles: BundleSet<BundleRequest>,
     /// Whether something was received that a controller says only when it has taken us in.
-    pub admitted: bool,
+    pub(crate) admitted: bool,
 }
 
 impl Session {
     /// A new connection of this kind.
-    pub fn new(version: Version, kind: ConnKind, enable_async: bool) -> Self {
+    pub(crate) fn new(version: Version, kind: ConnKind, enable_async: bool) -> Self {
         let none = AsyncConfig { primary: [0; ASYNC_KINDS], secondary: [0; ASYNC_KINDS] };
         Self {
             dialect: Dialect::new(version),
@@ -46,13 +46,13 @@ impl Session {
     }
 
     /// Whether a message of this kind and reason is wanted. A service connection gets none before it has set a length.
-    pub fn wants(&self, kind: ConnKind, what: AsyncKind, reason: u8) -> bool {
+    pub(crate) fn wants(&self, kind: ConnKind, what: AsyncKind, reason: u8) -> bool {
         let asked = kind == ConnKind::Primary || self.miss_send_len > 0;
         asked && self.wants.wants(self.role, what, reason)
     }
 
     /// The role as the database names it.
-    pub fn role_name(&self) -> &'static str {
+    pub(crate) fn role_name(&self) -> &'static str {
         match self.role {
             Role::Primary => "master",
             Role::Secondary => "slave",
@@ -61,25 +61,25 @@ impl Session {
     }
 
     /// Whether the controller may only look (OpenFlow 1.3, 6.3.5).
-    pub fn is_slave(&self) -> bool {
+    pub(crate) fn is_slave(&self) -> bool {
         self.role == Role::Secondary
     }
 }
 
 /// What the connections of a bridge share: whose generation counts (OpenFlow 1.3, 6.3.5).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Election {
+pub(crate) struct Election {
     generation: Option<u64>,
 }
 
 impl Election {
     /// The generation id in force.
-    pub fn generation(&self) -> Option<u64> {
+    pub(crate) fn generation(&self) -> Option<u64> {
         self.generation
     }
 
     /// Takes a generation id unless it is older, in circular order, than the one in force. Whether it was taken.
-    pub fn advance(&mut self, id: u64) -> bool {
+    pub(crate) fn advance(&mut self, id: u64) -> bool {
         let fresh = self.generation.is_none_or(|current| id.wrapping_sub(current) as i64 >= 0);
         if fresh {
             self.generation = Some(id);

@@ -7,24 +7,24 @@ use mio::Token;
 
 /// Gives out tokens of a range.
 #[derive(Debug)]
-pub struct Tokens {
+pub(crate) struct Tokens {
     range: Range<usize>,
     used: BTreeSet<usize>,
 }
 
 impl Tokens {
     /// Tokens of `range`.
-    pub fn new(range: Range<usize>) -> Self {
+    pub(crate) fn new(range: Range<usize>) -> Self {
         Self { range, used: BTreeSet::new() }
     }
 
     /// Whether `token` is of this range.
-    pub fn owns(&self, token: Token) -> bool {
+    pub(crate) fn owns(&self, token: Token) -> bool {
         self.range.contains(&token.0)
     }
 
     /// A free token; `None` when all are in use.
-    pub fn take(&mut self) -> Option<Token> {
+    pub(crate) fn take(&mut self) -> Option<Token> {
         // The first hole in an ordered set, else the number after the last.
         let free = self.range.clone().zip(self.used.iter()).find(|(n, used)| n != *used).map(|(n, _)| n);
         let token = free.unwrap_or(self.range.start + self.used.len());
@@ -32,7 +32,7 @@ impl Tokens {
     }
 
     /// Takes a token back.
-    pub fn give_back(&mut self, token: Token) {
+    pub(crate) fn give_back(&mut self, token: Token) {
         self.used.remove(&token.0);
     }
 }

@@ -25,13 +25,11 @@ const READ_CHUNK: usize = 64 * 1024;
 
 /// Why a message was queued.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// In answer to a request.
     Reply,
     /// A packet-in.
     PacketIn,
-    /// A flow monitor's update.
-    Monitor,
     /// Any other message that nobody asked for.
     Async,
 }
@@ -51,7 +49,7 @@ enum State {
 
 /// Why a connection is over.
 #[derive(Debug, thiserror::Error)]
-pub enum VconnError {
+pub(crate) enum VconnError {
     /// the peer closed it
     #[error("connection closed by peer")]
     Closed,
@@ -71,7 +69,7 @@ fn system_text(error: &io::Error) -> String {
 
 /// An OpenFlow connection.
 #[derive(Debug)]
-pub struct Vconn {
+pub(crate) struct Vconn {
     stream: Stream,
     state: State,
     allowed: Versions,
@@ -82,13 +80,13 @@ pub struct Vconn {
     unread: bool,
     sending: BytesMut,
     queue: VecDeque<(Kind, Bytes)>,
-    counts: [usize; 4],
+    counts: [usize; 3],
     queued_bytes: usize,
 }
 
 impl Vconn {
     /// Takes over a stream, connected or connecting.
-    pub fn new(stream: Stream, allowed: Versions) -> Self {
+    pub(crate) fn new(stream: Stream, allowed: Versions) -> Self {
         Self {
             stream,
             state: State::Connecting,
@@ -98,18 +96,18 @@ impl Vconn {
             unread: false,
             sending: BytesMut::new(),
             queue: VecDeque::new(),
-            counts: [0; 4],
+            counts: [0; 3],
             queued_bytes: 0,
         }
     }
 
     /// The byte stream, for (de)registering.
-    pub fn stream_mut(&mut self) -> &mut Stream {
+    pub(crate) fn stream_mut(&mut self) -> &mut Stream {
         &mut self.stream
     }
 
     /// The version agreed on, once it is.
-    pub fn version(&self) -> Option<Version> {
+    pub(crate) fn version(&self) -> Option<Version> {
         match self.state {
             State::Ready(version) => Some(version),
             _ => None,
@@ -117,17 +115,17 @@ impl Vconn {
     }
 
     /// Notes that the stream may be readable or writable again.
-    pub fn on_event(&mut self) {
+    pub(crate) fn on_event(&mut self) {
         self.readable = true;
     }
 
     /// Whether [`recv`](Self::recv) is worth a call.
-    pub fn may_read(&self) -> bool {
+    pub(crate) fn may_read(&self) -> bool {
         self.readable || self.unread
     }
 
     /// Goes on with connecting and the exchange of hellos; the version once there is one. `name` is for the log.
-    pub fn handshake(&mut self, name: &str) -> Result<Option<Version>, VconnError> {
+    pub(crate) fn handshake(&mut self, name: &str) -> Result<Option<Version>, VconnError> {
         if self.state == State::Connecting && self.stream.finish_connect()? {
             self.send(Kind::Reply, hello::encode(self.allowed, 1));
             self.state = State::Hello;
@@ -170,7 +168,7 @@ impl Vconn {
     }
 
     /// The next message of the agreed version, `None` when there is no whole one. Messages of another version are answered here.
-    pub fn recv(&mut self) -> Result<Option<Bytes>, VconnError> {
+    pub(crate) fn recv(&mut self) -> Result<Option<Bytes>, VconnError> {
         let Some(version) = self.version() else { return Ok(None) };
         loop {
             let mut taken = self.take_message()?;
@@ -189,29 +187,29 @@ impl Vconn {
     }
 
     /// Queues a message.
-    pub fn send(&mut self, kind: Kind, message: Bytes) {
+    pub(crate) fn send(&mut self, kind: Kind, message: Bytes) {
         self.counts[kind as usize] += 1;
         self.queued_bytes += message.len();
         self.queue.push_back((kind, message));
     }
 
     /// How many messages of a kind are queued.
-    pub fn queued(&self, kind: Kind) -> usize {
+    pub(crate) fn queued(&self, kind: Kind) -> usize {
         self.counts[kind as usize]
     }
 
     /// Whether so much is queued that no more requests should be read.
-    pub fn congested(&self) -> bool {
+    pub(crate) fn congested(&self) -> bool {
         self.queued(Kind::Reply) >= HIGH_MESSAGES || self.queued_bytes >= HIGH_BYTES
     }
 
     /// Whether anything waits to be sent.
-    pub fn has_output(&self) -> bool {
+    pub(crate) fn has_output(&self) -> bool {
         !self.sending.is_empty() || !self.queue.is_empty()
     }
 
     /// Sends what the stream takes; returns whether any message left the queue.
-    pub fn flush(&mut self) -> Result<bool, VconnError> {
+    pub(crate) fn flush(&mut self) -> Result<bool, VconnError> {
         if self.state == State::Connecting {
             return Ok(false);
         }

@@ -32,7 +32,7 @@ pub(super) enum Progress {
 
 /// A request under way.
 #[derive(Debug)]
-pub enum Work {
+pub(crate) enum Work {
     /// A barrier: answered once every worker has passed the version.
     Barrier {
         /// Of the request.
@@ -157,7 +157,7 @@ fn add_up(rules: &mut VecDeque<Arc<Rule>>, sum: &mut Aggregate, budget: &Budget)
 
 /// A bundle on its way into the tables.
 #[derive(Debug)]
-pub struct Commit {
+pub(crate) struct Commit {
     xid: u32,
     /// The request, for an error about it.
     request: Bytes,

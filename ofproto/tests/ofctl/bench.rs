@@ -23,10 +23,10 @@ const WAKER: Token = Token(0);
 type Order = Box<dyn FnOnce(&mut ConnManager, u64) + Send>;
 
 /// See the module documentation. Everything goes when it is dropped.
-pub struct Bench {
-    pub dir: tempfile::TempDir,
-    pub bridge: Arc<Bridge>,
-    pub wires: [Wires; 2],
+pub(crate) struct Bench {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) bridge: Arc<Bridge>,
+    pub(crate) wires: [Wires; 2],
     orders: Sender<Order>,
     waker: Arc<Waker>,
     thread: Option<JoinHandle<()>>,
@@ -34,7 +34,7 @@ pub struct Bench {
 
 impl Bench {
     /// A bridge `br0`, in fail mode secure, with ports `p1` and `p2`.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let datapath = Arc::new(Datapath::new(Config::default()).expect("a datapath"));
         let switch = Arc::new(Switch::new(Arc::clone(datapath.stamps()), 1));
@@ -67,7 +67,7 @@ impl Bench {
     }
 
     /// Has the control thread do something.
-    pub fn order(&self, order: impl FnOnce(&mut ConnManager, u64) + Send + 'static) {
+    pub(crate) fn order(&self, order: impl FnOnce(&mut ConnManager, u64) + Send + 'static) {
         let (done, wait) = channel();
         let order: Order = Box::new(move |manager, now_ns| {
             order(manager, now_ns);
@@ -78,21 +78,21 @@ impl Bench {
         wait.recv_timeout(Duration::from_secs(5)).expect("the control thread works");
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.dir.path()
     }
 
-    pub fn socket(&self, name: &str) -> PathBuf {
+    pub(crate) fn socket(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// Runs `ovs-ofctl` with these words, its output and errors together.
-    pub fn ofctl(&self, words: &str) -> String {
+    pub(crate) fn ofctl(&self, words: &str) -> String {
         self.ofctl_with(words, "")
     }
 
     /// The same, with this on its standard input.
-    pub fn ofctl_with(&self, words: &str, stdin: &str) -> String {
+    pub(crate) fn ofctl_with(&self, words: &str, stdin: &str) -> String {
         use std::io::Write;
         let mut child = Command::new("ovs-ofctl")
             .args(["--timeout=20"])

@@ -4,6 +4,7 @@
 
 mod bench;
 mod controllers;
+mod flows;
 
 use bench::Bench;
 

@@ -12,7 +12,7 @@ use crate::conn::work::{Commit, Work};
 
 /// What a message of a bundle asks for.
 #[derive(Debug)]
-pub enum BundleRequest {
+pub(crate) enum BundleRequest {
     /// A change of flows.
     FlowMod(Box<FlowMod>),
     /// A change of a port.
@@ -60,7 +60,7 @@ fn commit(turn: &mut Turn<'_>, control: BundleControl, bytes: &Bytes) -> Result<
     Ok(Outcome::Done)
 }
 
-pub(super) fn add(turn: &mut Turn<'_>, add: BundleAdd, bytes: &Bytes) -> Result<(), OfError> {
+pub(super) fn add(turn: &mut Turn<'_>, add: &BundleAdd, bytes: &Bytes) -> Result<(), OfError> {
     turn.may_change()?;
     let now_ms = turn.now_ns / 1_000_000;
     let session = turn.session()?;

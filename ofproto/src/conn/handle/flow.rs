@@ -49,7 +49,7 @@ fn filter(request: &FlowStatsRequest) -> Result<Filter, OfError> {
     };
     Ok(Filter {
         table,
-        within: request.flow_match.clone(),
+        within: request.flow_match,
         out_port: request.out_port,
         out_group: request.out_group,
         cookie: request.cookie,

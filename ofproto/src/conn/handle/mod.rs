@@ -176,7 +176,7 @@ fn dispatch(turn: &mut Turn<'_>, message: Message, bytes: &Bytes) -> Result<Outc
         }
         Message::PacketOut(mut out) => packet_out::packet_out(turn, &mut out)?,
         Message::BundleControl(control) => return bundle::control(turn, control, bytes),
-        Message::BundleAdd(add) => bundle::add(turn, add, bytes)?,
+        Message::BundleAdd(add) => bundle::add(turn, &add, bytes)?,
         Message::RoleRequest(role) => role::role_request(turn, role)?,
         Message::GetAsyncRequest => role::get_async(turn)?,
         Message::SetAsync(change) | Message::NxSetAsync(change) | Message::NxSetAsync2(change) => {

@@ -12,20 +12,20 @@ const PACKET_COST: u64 = 1000;
 
 /// What became of packets since the limit was set; `status:packet-in-TYPE-*` of a `Controller` row.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct LimiterStats {
+pub(crate) struct LimiterStats {
     /// Sent at once.
-    pub bypassed: u64,
+    pub(crate) bypassed: u64,
     /// Queued, whatever came of it.
-    pub queued: u64,
+    pub(crate) queued: u64,
     /// Dropped from a full queue.
-    pub dropped: u64,
+    pub(crate) dropped: u64,
     /// In the queues now.
-    pub backlog: u64,
+    pub(crate) backlog: u64,
 }
 
 /// A rate limiter for items that belong to ports.
 #[derive(Debug)]
-pub struct Limiter<T> {
+pub(crate) struct Limiter<T> {
     rate: u64,
     burst: u64,
     tokens: u64,
@@ -37,7 +37,7 @@ pub struct Limiter<T> {
 
 impl<T> Limiter<T> {
     /// `rate` items per second; `burst` is how many may wait or come at once, a quarter of the rate if `None`.
-    pub fn new(rate: u32, burst: Option<u32>, now_ms: u64) -> Self {
+    pub(crate) fn new(rate: u32, burst: Option<u32>, now_ms: u64) -> Self {
         let (rate, burst) = limits(rate, burst);
         Self {
             rate,
@@ -51,7 +51,7 @@ impl<T> Limiter<T> {
     }
 
     /// Changes the limits.
-    pub fn set_limits(&mut self, rate: u32, burst: Option<u32>) {
+    pub(crate) fn set_limits(&mut self, rate: u32, burst: Option<u32>) {
         (self.rate, self.burst) = limits(rate, burst);
         while self.stats.backlog > self.burst {
             self.drop_one();
@@ -59,12 +59,12 @@ impl<T> Limiter<T> {
     }
 
     /// Counters.
-    pub fn stats(&self) -> LimiterStats {
+    pub(crate) fn stats(&self) -> LimiterStats {
         self.stats
     }
 
     /// Takes an item of `port`: gives it back if it may pass now, else keeps it or drops one.
-    pub fn offer(&mut self, port: u32, item: T, now_ms: u64) -> Option<T> {
+    pub(crate) fn offer(&mut self, port: u32, item: T, now_ms: u64) -> Option<T> {
         if self.stats.backlog == 0 && self.take_token(now_ms) {
             self.stats.bypassed += 1;
             return Some(item);
@@ -79,7 +79,7 @@ impl<T> Limiter<T> {
     }
 
     /// The next item whose time has come.
-    pub fn pop(&mut self, now_ms: u64) -> Option<T> {
+    pub(crate) fn pop(&mut self, now_ms: u64) -> Option<T> {
         if self.stats.backlog == 0 || !self.take_token(now_ms) {
             return None;
         }
@@ -90,7 +90,7 @@ impl<T> Limiter<T> {
     }
 
     /// When the next item's time comes, ms; `None` when nothing waits.
-    pub fn deadline(&self) -> Option<u64> {
+    pub(crate) fn deadline(&self) -> Option<u64> {
         let missing = PACKET_COST.saturating_sub(self.tokens);
         (self.stats.backlog > 0).then(|| self.filled_ms + missing.div_ceil(self.rate))
     }

@@ -1,6 +1,6 @@
 //! Packets on their way to controllers: who gets them, what goes with them, how fast.
 
-pub mod limiter;
+pub(crate) mod limiter;
 
 use bytes::Bytes;
 use openflow::Match;
