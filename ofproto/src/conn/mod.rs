@@ -41,6 +41,8 @@ mod tokens;
 mod vconn;
 mod work;
 
+pub(crate) use handle::arrange;
+
 pub use config::{ConnConfig, ConnKind, ControllerConfig, ControllerStatus};
 pub use manager::ConnManager;
 pub use reconnect::Timing;

@@ -2,7 +2,7 @@
 
 use openflow::Version;
 use openflow::message::role::ASYNC_KINDS;
-use openflow::message::{AsyncConfig, AsyncKind, Dialect, Role};
+use openflow::message::{AsyncConfig, AsyncKind, Dialect, Role, StatsRequest};
 
 use super::bundle::BundleSet;
 use super::config::ConnKind;
@@ -24,6 +24,8 @@ pub(crate) struct Session {
     pub(crate) miss_send_len: u16,
     /// Packets for this id come here.
     pub(crate) controller_id: u16,
+    /// A multipart request of which not all parts have come: its transaction and what it is.
+    pub(crate) partial: Option<(u32, std::mem::Discriminant<StatsRequest>)>,
     /// Open bundles.
     pub(crate) bundles: BundleSet<BundleRequest>,
     /// Whether something was received that a controller says only when it has taken us in.
@@ -40,6 +42,7 @@ impl Session {
             wants: if enable_async { AsyncConfig::default_for(version) } else { none },
             miss_send_len: if kind == ConnKind::Primary { DEFAULT_MISS_SEND_LEN } else { 0 },
             controller_id: 0,
+            partial: None,
             bundles: BundleSet::default(),
             admitted: false,
         }

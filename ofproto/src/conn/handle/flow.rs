@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use openflow::flow_stats::{FlowStats, FlowStatsRequest};
 use openflow::message::{Aggregate, StatsReply};
-use openflow::{FlowMod, OfError, Version};
+use openflow::{FlowMod, FlowModCommand, OfError, Version};
 
 use super::{Outcome, Turn};
 use crate::conn::age::age;
@@ -37,8 +37,9 @@ pub(in crate::conn) fn check(fm: &mut FlowMod, version: Version) -> Result<(), O
     if fm.table_id == Some(HIDDEN_TABLE) {
         return Err(OfError::OFPBRC_EPERM);
     }
+    let deletes = matches!(fm.command, FlowModCommand::Delete | FlowModCommand::DeleteStrict);
     // No packet is ever kept in the switch, so there is none to refer to.
-    if fm.buffer_id == u32::MAX { Ok(()) } else { Err(OfError::OFPBRC_BUFFER_UNKNOWN) }
+    if fm.buffer_id == u32::MAX || deletes { Ok(()) } else { Err(OfError::OFPBRC_BUFFER_UNKNOWN) }
 }
 
 fn filter(request: &FlowStatsRequest) -> Result<Filter, OfError> {

@@ -78,6 +78,20 @@ impl Turn<'_> {
         self.conn.session.as_mut().ok_or(OfError::OFPBRC_EPERM)
     }
 
+    /// Whether a multipart request is whole with this part. A part that continues another kind of request is refused.
+    fn is_last_part(&mut self, more: bool, request: &StatsRequest) -> Result<bool, OfError> {
+        let (xid, kind) = (self.xid, std::mem::discriminant(request));
+        let session = self.session()?;
+        let begun = session.partial.take_if(|(known, _)| *known == xid);
+        if begun.is_some_and(|(_, known)| known != kind) {
+            return Err(OfError::OFPBRC_BAD_STAT);
+        }
+        if more {
+            session.partial = Some((xid, kind));
+        }
+        Ok(!more)
+    }
+
     /// Slaves may only look (OpenFlow 1.3, 6.3.5).
     fn may_change(&self) -> Result<(), OfError> {
         let is_slave = self.conn.session.as_ref().is_some_and(Session::is_slave);
@@ -183,7 +197,11 @@ fn dispatch(turn: &mut Turn<'_>, message: Message, bytes: &Bytes) -> Result<Outc
             change.apply(&mut turn.session()?.wants);
         }
         Message::QueueGetConfigRequest(port) => port::queue_config(turn, port)?,
-        Message::StatsRequest { request, .. } => stats(turn, request)?,
+        Message::StatsRequest { more, request } => {
+            if turn.is_last_part(more, &request)? {
+                stats(turn, request)?;
+            }
+        }
         other => return nicira::dispatch(turn, other).map(|()| Outcome::Done),
     }
     Ok(Outcome::Done)

@@ -149,7 +149,10 @@ pub(super) fn queue_config(turn: &mut Turn<'_>, port: OfPort) -> Result<(), OfEr
 }
 
 pub(super) fn queue_desc(turn: &mut Turn<'_>, request: &QueueRequest) -> Result<(), OfError> {
-    known_queues(turn, request)?;
+    known_queues(turn, request).map_err(|error| match error {
+        OfError::OFPQOFC_BAD_QUEUE => OfError::NXQOFC_QUEUE_ERROR,
+        other => other,
+    })?;
     turn.reply_stats(StatsReply::QueueDesc(Vec::new()));
     Ok(())
 }

@@ -62,14 +62,23 @@ pub(super) fn desc(turn: &mut Turn<'_>) {
     turn.reply_stats(StatsReply::TableDesc(tables));
 }
 
-/// Nothing of a table can be changed in this way: only a change that is none is accepted.
+/// Turns eviction on or off. What becomes of packets that miss is said by rules, and nobody is told how full a table is: other
+/// settings cannot be changed.
 pub(super) fn table_mod(turn: &mut Turn<'_>, request: &TableMod) -> Result<(), OfError> {
     turn.may_change()?;
-    if request.table_id != ALL_TABLES && request.table_id >= TABLES {
+    let tables = match request.table_id {
+        ALL_TABLES => 0..TABLES,
+        table if table < TABLES => table..table + 1,
+        _ => return Err(OfError::OFPTMFC_EPERM),
+    };
+    let other_miss = request.miss.is_some_and(|miss| miss != TableMiss::Controller);
+    if request.vacancy_events == Some(true) || other_miss {
         return Err(OfError::OFPTMFC_EPERM);
     }
-    let changes = request.eviction == Some(true)
-        || request.vacancy_events == Some(true)
-        || request.miss.is_some_and(|miss| miss != TableMiss::Controller);
-    if changes { Err(OfError::OFPTMFC_EPERM) } else { Ok(()) }
+    if let Some(evict) = request.eviction {
+        let mut config = turn.bridge.config();
+        tables.for_each(|table| config.tables.entry(table).or_default().evict = evict);
+        turn.bridge.configure(config);
+    }
+    Ok(())
 }
