@@ -204,12 +204,10 @@ impl MacTable {
     /// Forgets at most `limit` addresses that are past their age.
     pub(crate) fn expire(&mut self, now_ns: u64, limit: usize) -> Vec<MacKey> {
         let mut gone = Vec::new();
-        let old: Vec<MacKey> = self.order.values().take(limit).copied().collect();
+        let learned = |key: &&MacKey| self.entries.get(*key).is_some_and(|entry| !entry.fixed);
+        let old: Vec<MacKey> = self.order.values().filter(learned).take(limit).copied().collect();
         for key in old {
             let Some(entry) = self.entries.get(&key) else { continue };
-            if entry.fixed {
-                continue;
-            }
             if now_ns.saturating_sub(entry.used_ns) < self.idle_ns {
                 break;
             }
@@ -377,6 +375,8 @@ mod tests {
     fn static_entries_stay() {
         let mut table = MacTable::new(1, 300, 10);
         table.add_static(key(1), OfPort(3), S);
+        learn(&mut table, 9, 1, S);
+        assert_eq!(table.expire(400 * S, 1), [key(9)]);
         assert_eq!(learn(&mut table, 1, 1, S), Learned::Known);
         assert_eq!(table.expire(9999 * S, 10), []);
         assert_eq!(table.flush(|_| true), []);

@@ -126,6 +126,10 @@ impl Txn {
 
     fn add(&mut self, fm: &FlowMod, priority: i32) -> Result<(), OfError> {
         let table = writable_table(fm.table_id.unwrap_or(0), priority)?;
+        let looked_at = &fm.flow_match.mask.0;
+        if looked_at.recirc_id.get() != 0 || looked_at.dp_hash.get() != 0 {
+            return Err(OfError::OFPBRC_EPERM);
+        }
         let core = Arc::clone(&self.core);
         let mut state = core.write();
         let bridge = state.bridges.get_mut(&self.bridge).ok_or(OfError::OFPBRC_EPERM)?;

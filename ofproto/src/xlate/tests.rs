@@ -159,6 +159,211 @@ fn a_transaction_is_all_or_nothing() {
     assert_eq!(rig.translate(&ipv4(1), SECOND).actions, []);
 }
 
+#[test]
+fn closed_ports_neither_take_nor_give() {
+    use crate::port::PortFlags;
+    let rig = Rig::new();
+    rig.add(0, 1, Match::any(), Instructions::apply(vec![output(OfPort::FLOOD.0), output(2)]));
+    let out = |rig: &Rig| rig.translate(&ipv4(1), SECOND).actions;
+    let to = |ports: &[u32]| ports.iter().map(|n| Dp::Output(PortNo(*n))).collect::<Vec<_>>();
+    let ports = |actions: Vec<Dp>| {
+        let mut actions: Vec<_> = actions.into_iter().map(|action| format!("{action:?}")).collect();
+        actions.sort();
+        actions
+    };
+    let expect = |n: &[u32]| ports(to(n));
+    assert_eq!(ports(out(&rig)), expect(&[12, 12, 13, 14]));
+    let set =
+        |n, flags| rig.bridge.port_mod(OfPort(n), [0; 6], flags, PortFlags::all()).map(|port| port.flags);
+    assert_eq!(set(3, PortFlags::NO_FLOOD), Ok(PortFlags::NO_FLOOD));
+    assert_eq!(ports(out(&rig)), expect(&[12, 12, 14]));
+    set(2, PortFlags::NO_FWD).unwrap();
+    assert_eq!(ports(out(&rig)), expect(&[14]));
+    set(1, PortFlags::NO_RECV).unwrap();
+    assert_eq!(out(&rig), [Dp::Drop(DropReason::ForwardingDisabled)]);
+    assert!(rig.bridge.port_mod(OfPort(9), [0; 6], PortFlags::empty(), PortFlags::all()).is_err());
+    assert!(rig.bridge.port_mod(OfPort(1), [1; 6], PortFlags::empty(), PortFlags::all()).is_err());
+}
+
+#[test]
+fn misses_go_to_old_controllers_with_what_is_known() {
+    use crate::events::{Event, PacketInReason};
+    let rig = Rig::new();
+    rig.bridge.set_packet_in_on_miss(true);
+    while rig.bridge.events().pop().is_some() {}
+    let out = rig.translate(&ipv4(1), SECOND);
+    let [Dp::Punt(cookie)] = out.actions[..] else { panic!("{:?}", out.actions) };
+    rig.switch.punt(cookie, &ipv4(1), &[7; 60]);
+    let Some(Event::PacketIn(packet)) = rig.bridge.events().pop() else { panic!() };
+    assert_eq!((packet.reason, packet.table, packet.key.in_port.get()), (PacketInReason::ImplicitMiss, 0, 1));
+    assert_eq!((packet.frame.len(), packet.cookie), (60, u64::MAX));
+    drop(out);
+    rig.switch.punt(cookie, &ipv4(1), &[7; 60]);
+    assert!(rig.bridge.events().pop().is_none(), "a context goes with the last flow that names it");
+}
+
+#[test]
+fn a_popped_label_sends_the_packet_round() {
+    let rig = Rig::new();
+    let dec = Action::DecTtl(openflow::action::DecTtl { ids: vec![0], explicit: false });
+    rig.add(0, 1, Match::any(), Instructions::apply(vec![Action::PopMpls(0x0800), dec, output(2)]));
+    let mut labelled = ipv4(1);
+    labelled.eth_type.set(0x8847);
+    labelled.mpls_lse[0].set(0x5140);
+    let first = rig.translate(&labelled, SECOND);
+    let [Dp::PopMpls { ethertype: 0x0800 }, Dp::Recirc(id)] = first.actions[..] else {
+        panic!("{:?}", first.actions)
+    };
+    let mut again = ipv4(1);
+    again.recirc_id.set(id);
+    let second = rig.translate(&again, SECOND);
+    let [Dp::Set(set), Dp::Output(PortNo(12))] = &second.actions[..] else { panic!("{:?}", second.actions) };
+    assert_eq!(set.key.nw_ttl, 63);
+    drop((first, second));
+    assert_eq!(rig.translate(&again, SECOND).actions, [Dp::Drop(DropReason::NoRecircContext)]);
+}
+
+#[test]
+fn patches_lead_into_the_other_bridge_and_back() {
+    let rig = Rig::new();
+    let other = rig.switch.add_bridge("br1", BridgeConfig::default()).unwrap();
+    let patch = |bridge: &Bridge, name: &str, peer: &str| {
+        let attachment = Attachment::Patch(peer.into());
+        let config = InterfaceConfig {
+            name: name.into(),
+            attachment,
+            local: false,
+            ofport_request: None,
+            hw_addr: [0; 6],
+        };
+        bridge.add_interface(&config, 0).unwrap()
+    };
+    let here = patch(&rig.bridge, "a", "b");
+    rig.add(0, 1, Match::any(), Instructions::apply(vec![output(here.0), output(2)]));
+    assert_eq!(rig.translate(&ipv4(1), SECOND).actions, [Dp::Output(PortNo(12))], "the peer is not there");
+    let before = rig.bridge.version();
+    let depends = rig.translate(&ipv4(1), SECOND).depends;
+    let there = patch(&other, "b", "a");
+    assert!(rig.switch.core.stamps.changed_since(before, &depends));
+    let back = Instructions::apply(vec![Action::SetIpTtl(9), output(OfPort::IN_PORT.0)]);
+    let fm = FlowMod { instructions: back, ..FlowMod::default() };
+    other.flow_mods([&fm], SECOND).unwrap();
+    let mut from_patch = Match::any();
+    from_patch.set_in_port(here);
+    rig.add(0, 9, from_patch, Instructions::apply(vec![output(3)]));
+    let out = rig.translate(&ipv4(1), SECOND);
+    let [Dp::Set(_), Dp::Output(PortNo(13)), Dp::Set(undo), Dp::Output(PortNo(12))] = &out.actions[..] else {
+        panic!("{:?}", out.actions)
+    };
+    assert_eq!(undo.key.nw_ttl, 64);
+    out.credit.unwrap().count(Hits { packets: 1, bytes: 60 }, 0, SECOND);
+    let port = other.port(there).unwrap();
+    assert_eq!((port.rx.totals().hits.packets, port.tx.totals().hits.packets), (1, 1));
+}
+
+#[test]
+fn fragments_by_mode() {
+    let rig = Rig::new();
+    let mut web = Match::any();
+    web.set(FieldId::EthType, 0x0800);
+    web.set(FieldId::NwProto, 6);
+    web.set(FieldId::TcpDst, 80);
+    rig.add(0, 9, web, Instructions::apply(vec![output(2)]));
+    rig.add(0, 1, Match::any(), Instructions::apply(vec![output(3)]));
+    let mut first = ipv4(1);
+    first.nw_frag = 1;
+    first.tp_dst.set(80);
+    let under = |mode| {
+        rig.bridge.set_frag_mode(mode);
+        rig.translate(&first, SECOND).actions
+    };
+    assert_eq!(under(crate::FragMode::Normal), [Dp::Output(PortNo(13))]);
+    assert_eq!(under(crate::FragMode::NxMatch), [Dp::Output(PortNo(12))]);
+    assert_eq!(under(crate::FragMode::Drop), [Dp::Drop(DropReason::Fragment)]);
+}
+
+#[test]
+fn loops_end() {
+    let rig = Rig::new();
+    let again = Action::Resubmit(openflow::action::Resubmit {
+        port: OfPort::IN_PORT,
+        table: 0,
+        with_ct_orig: false,
+        explicit: true,
+    });
+    rig.add(0, 1, Match::any(), Instructions::apply(vec![output(2), again]));
+    assert_eq!(rig.translate(&ipv4(1), SECOND).actions, [Dp::Drop(DropReason::RecursionTooDeep)]);
+}
+
+#[test]
+fn tables_have_limits_and_evict() {
+    use crate::config::TableConfig;
+    use openflow::OfError;
+    let rig = Rig::new();
+    let mut config = rig.bridge.config();
+    config.tables.insert(0, TableConfig { flow_limit: Some(2), ..TableConfig::default() });
+    rig.bridge.configure(config.clone());
+    let flow = |port: u32, hard_timeout: u16| {
+        let mut m = Match::any();
+        m.set_in_port(OfPort(port));
+        FlowMod { flow_match: m, hard_timeout, ..FlowMod::default() }
+    };
+    rig.bridge.flow_mods([&flow(1, 0), &flow(2, 90)], SECOND).unwrap();
+    assert_eq!(rig.bridge.flow_mods([&flow(3, 0)], SECOND), Err((0, OfError::OFPFMFC_TABLE_FULL)));
+    rig.bridge.flow_mods([&flow(1, 0)], SECOND).unwrap();
+    config.tables.insert(0, TableConfig { flow_limit: Some(2), evict: true, ..TableConfig::default() });
+    rig.bridge.configure(config);
+    rig.bridge.flow_mods([&flow(3, 0)], SECOND).unwrap();
+    let left: Vec<_> =
+        rig.bridge.select(&Filter::default()).iter().map(|r| r.flow_match().in_port()).collect();
+    assert_eq!(left, [Some(OfPort(1)), Some(OfPort(3))]);
+}
+
+#[test]
+fn flow_mods_find_what_they_are_about() {
+    let rig = Rig::new();
+    let mut narrow = Match::any();
+    narrow.set(FieldId::EthType, 0x0800);
+    narrow.set(FieldId::NwProto, 6);
+    let mut wide = Match::any();
+    wide.set(FieldId::EthType, 0x0800);
+    rig.add(0, 5, narrow, Instructions::apply(vec![output(2)]));
+    rig.add(1, 5, wide, Instructions::apply(vec![output(3)]));
+    let count = |filter: &Filter| rig.bridge.select(filter).len();
+    assert_eq!(count(&Filter { within: wide, ..Filter::default() }), 2);
+    assert_eq!(count(&Filter { within: narrow, ..Filter::default() }), 1);
+    assert_eq!(count(&Filter { out_port: OfPort(3), ..Filter::default() }), 1);
+    assert_eq!(count(&Filter { cookie: 1, cookie_mask: 1, ..Filter::default() }), 0);
+    let modify = FlowMod {
+        command: FlowModCommand::Modify,
+        flow_match: wide,
+        new_cookie: Some(7),
+        instructions: Instructions::apply(vec![output(4)]),
+        ..FlowMod::default()
+    };
+    rig.bridge.flow_mods([&modify], SECOND).unwrap();
+    assert_eq!(count(&Filter { cookie: 7, cookie_mask: u64::MAX, ..Filter::default() }), 2);
+    let strict = FlowMod {
+        command: FlowModCommand::DeleteStrict,
+        flow_match: wide,
+        priority: 5,
+        ..FlowMod::default()
+    };
+    rig.bridge.flow_mods([&strict], SECOND).unwrap();
+    assert_eq!(rig.bridge.flow_count(), 1);
+    let mut own = Match::any();
+    own.set(FieldId::RecircId, 1);
+    let fm = FlowMod { flow_match: own, ..FlowMod::default() };
+    assert_eq!(rig.bridge.flow_mods([&fm], SECOND), Err((0, openflow::OfError::OFPBRC_EPERM)));
+    let overlap = FlowMod {
+        flow_match: wide,
+        priority: 5,
+        flags: openflow::FlowFlags::CHECK_OVERLAP,
+        ..FlowMod::default()
+    };
+    assert_eq!(rig.bridge.flow_mods([&overlap], SECOND), Err((0, openflow::OfError::OFPFMFC_OVERLAP)));
+}
+
 fn packets() -> impl Strategy<Value = FlowKey> {
     let address = prop::sample::select(vec![0x0a00_0001u32, 0x0a00_0102, 0x0a01_0001, 0x0b00_0001]);
     let tci = prop::sample::select(vec![0u16, 0, VLAN_PRESENT | 7, VLAN_PRESENT | 5 | 0x6000, VLAN_PRESENT]);
