@@ -6,7 +6,10 @@
 //!   the decision still stands.
 //! - [`action`]: what is decided. [`drops`]: why packets go nowhere.
 //! - [`odp`]: flows and actions as text, in the syntax of Open vSwitch's datapath commands.
-//! - [`port`]: what a worker needs of a port, and the drivers.
+//! - [`port`]: what a worker needs of a port, and the drivers: packet sockets ([`port::packet_socket`]), taps ([`port::tap`]), null,
+//!   replay, memory.
+//! - [`netdev`]: the host's network devices: facts, changes, word of what happens to them; [`netlink`] is what it is made of.
+//! - [`takeover`]: what the openvswitch kernel module left becomes ours.
 //!
 //! Rules: a worker's way of a packet that hits neither allocates nor locks nor makes a system call other than the driver's;
 //! the control side never stops a worker; time comes in as an argument below [`worker`].

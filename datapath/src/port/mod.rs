@@ -7,6 +7,9 @@
 //! Drivers are thin: they move frames between the kernel and [`Packet`]s and set and honour the offload state of each; all that
 //! a driver cannot do (checksums, segmentation) the worker has done before it calls [`TxQueue::send`], going by the
 //! [`Capabilities`] that the driver gave.
+//!
+//! Kernel devices: [`packet_socket`] (with a receive ring, and [`silence`] for the host's stack behind it) and [`tap`] ([`taps`] knows
+//! those that are open). In memory: [`replay`], [`null`], [`memory`].
 
 mod counters;
 mod landing;
