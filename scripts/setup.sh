@@ -64,4 +64,7 @@ install_os_ken() {
 wanted=$(missing)
 # shellcheck disable=SC2086 # one word a package
 [ -z "$wanted" ] || install_packages $wanted
-[ "$1" != test ] || install_os_ken
+if [ "$1" = test ]; then
+    install_os_ken
+    quietly scripts/guest.sh target/guest
+fi

@@ -18,4 +18,4 @@ pub use command::{Output, run, try_run};
 pub use netns::{Host, Netns};
 pub use pair::{Pair, Side, normalise};
 pub use sandbox::{Flavor, Sandbox};
-pub use wait::{wait_for, wait_until};
+pub use wait::{wait_for, wait_until, wait_up_to};
