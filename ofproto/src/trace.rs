@@ -6,7 +6,7 @@
 
 use datapath::action::{Action, DropReason, PortNo};
 use datapath::odp;
-use openflow::text::{ParseError, flow_text, parse_match};
+use openflow::text::{flow_text, parse_flow};
 use openflow::{Match, OfPort};
 use packet::key::VLAN_PRESENT;
 use packet::{FlowKey, FlowMask};
@@ -185,12 +185,7 @@ fn openflow_key(
     let found = state.bridges.values().find(|known| &*known.name == bridge);
     let bridge = found.ok_or_else(|| format!("{bridge}: unknown bridge"))?;
     let port = |name: &str| bridge.ports.values().find(|port| port.name == name).map(|port| port.number);
-    let syntax = |error| match error {
-        ParseError::UnknownField(name) => format!("Bad openflow flow syntax: {flow}: unknown field {name}"),
-        error => format!("Bad openflow flow syntax: {flow}: {error}"),
-    };
-    let m = parse_match(flow, &port).map_err(syntax)?;
-    let mut key = m.key;
+    let mut key = parse_flow(flow, &port).map_err(|error| format!("Bad openflow flow syntax: {error}"))?;
     let in_port = OfPort(key.in_port.get());
     let dp = bridge.ports.get(&in_port).and_then(|port| port.dp).unwrap_or(PortNo(u32::MAX));
     key.in_port.set(dp.0);

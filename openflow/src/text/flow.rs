@@ -6,6 +6,9 @@ use packet::{FlowKey, FlowMask};
 use crate::Match;
 use crate::field::{FieldId, Prereq};
 
+/// In the tunnel flags: the tunnel has a key.
+const TUNNEL_KEY: u16 = 8;
+
 /// Every field that the packet has, and of what surrounds it what is not zero.
 pub fn flow_text(key: &FlowKey) -> String {
     Match::new(key, &relevant(key)).to_string()
@@ -26,11 +29,15 @@ fn relevant(key: &FlowKey) -> FlowMask {
     if Prereq::Ct.holds(key) && key.ct_nw_proto != 0 {
         connection(key).iter().for_each(|id| exact(*id));
     }
-    tunnel(key).iter().for_each(|id| exact(*id));
+    let tunnel = tunnel(key);
+    tunnel.iter().for_each(|id| exact(*id));
     if key.packet_type.get() == 0 {
         [F::EthSrc, F::EthDst, F::EthType, F::VlanTci].into_iter().for_each(&mut exact);
     }
     network(key).iter().for_each(|id| exact(*id));
+    if tunnel.len() > 1 {
+        mask.0.tun_flags.set(u16::MAX);
+    }
     if key.vlan[0].tci.get() != 0 {
         mask.0.vlan[1].tci.set(u16::MAX);
     }
@@ -49,28 +56,25 @@ fn connection(key: &FlowKey) -> [FieldId; 5] {
     [src, dst, F::CtNwProto, F::CtTpSrc, F::CtTpDst]
 }
 
+/// The fields of the tunnel, if the packet came through one; its key only where it has one.
 fn tunnel(key: &FlowKey) -> &'static [FieldId] {
     use FieldId as F;
-    const V4: &[FieldId] =
-        &[F::TunId, F::TunSrc, F::TunDst, F::TunGbpId, F::TunGbpFlags, F::TunTos, F::TunTtl, F::TunFlags];
-    const V6: &[FieldId] = &[
+    const ALL: &[FieldId] = &[
         F::TunId,
+        F::TunSrc,
+        F::TunDst,
         F::TunIpv6Src,
         F::TunIpv6Dst,
         F::TunGbpId,
         F::TunGbpFlags,
         F::TunTos,
         F::TunTtl,
-        F::TunFlags,
     ];
-    if key.tun_dst.get() != 0 {
-        V4
-    } else if key.tun_ipv6_dst != [0; 16] {
-        V6
-    } else if key.tun_id.get() != 0 {
-        &[F::TunId]
-    } else {
-        &[]
+    match key.tun_dst.get() != 0 || key.tun_ipv6_dst != [0; 16] {
+        true if key.tun_flags.get() & TUNNEL_KEY != 0 => ALL,
+        true => &ALL[1..],
+        false if key.tun_id.get() != 0 => &ALL[..1],
+        false => &[],
     }
 }
 
@@ -94,7 +98,8 @@ fn network(key: &FlowKey) -> Vec<FieldId> {
     match key.nw_proto {
         6 => out.extend([F::TcpSrc, F::TcpDst, F::TcpFlags]),
         17 | 132 => out.extend([F::TcpSrc, F::TcpDst]),
-        1 | 2 if Prereq::Ipv4.holds(key) => out.extend([F::IcmpType, F::IcmpCode]),
+        2 if Prereq::Ipv4.holds(key) => out.extend([F::TcpSrc, F::TcpDst]),
+        1 if Prereq::Ipv4.holds(key) => out.extend([F::IcmpType, F::IcmpCode]),
         58 if Prereq::Ipv6.holds(key) => out.extend([F::Icmpv6Type, F::Icmpv6Code]),
         _ => {}
     }

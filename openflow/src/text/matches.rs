@@ -183,12 +183,22 @@ impl Writer<'_, '_, '_> {
         let (tos, ttl) = (self.m.key.tun_tos, self.m.key.tun_ttl);
         self.list.maybe(self.m.mask.0.tun_tos != 0, format_args!("tun_tos={tos:x}"))?;
         self.list.maybe(self.m.mask.0.tun_ttl != 0, format_args!("tun_ttl={ttl}"))?;
-        let value = u32::from(self.m.key.tun_flags.get() & TUNNEL_FLAGS);
-        let mask = u32::from(self.m.mask.0.tun_flags.get() & TUNNEL_FLAGS);
-        let text = flags::masked(flags::TUNNEL, value, mask);
-        self.list.maybe(mask != 0, format_args!("tun_flags={text}"))?;
+        self.tunnel_flags()?;
         self.hex(F::Metadata)?;
         self.port(F::InPortOxm, "in_port")
+    }
+
+    /// Flags of the tunnel, after other fields that only a whole packet has and that we do not know but as zero.
+    fn tunnel_flags(&mut self) -> fmt::Result {
+        let (value, mask) = (self.m.key.tun_flags.get(), self.m.mask.0.tun_flags.get());
+        let unknown = "tun_erspan_ver=0,gtpu_flags=0,gtpu_msgtype=0";
+        self.list.maybe(mask == u16::MAX, format_args!("{unknown}"))?;
+        let (value, mask) = (u32::from(value & TUNNEL_FLAGS), u32::from(mask & TUNNEL_FLAGS));
+        let text = match mask == u32::from(TUNNEL_FLAGS) {
+            true => flags::joined(flags::TUNNEL, value),
+            false => flags::masked(flags::TUNNEL, value, mask),
+        };
+        self.list.maybe(mask != 0, format_args!("tun_flags={text}"))
     }
 
     fn link(&mut self, has_type: bool) -> fmt::Result {
@@ -274,10 +284,9 @@ impl Writer<'_, '_, '_> {
     fn transport(&mut self) -> fmt::Result {
         use FieldId as F;
         match (self.eth_type(), self.m.key.nw_proto) {
-            (0x0800, 1) => self.types("icmp")?,
-            (0x0800, 2) => self.types("igmp")?,
+            (0x0800, 1) => self.types()?,
             (0x86dd, 58) => {
-                self.types("icmp")?;
+                self.types()?;
                 self.address6(F::NdTarget)?;
                 self.mac(F::NdSll, "nd_sll")?;
                 self.mac(F::NdTll, "nd_tll")?;
@@ -299,8 +308,8 @@ impl Writer<'_, '_, '_> {
         self.list.item(format_args!("tcp_flags={text}"))
     }
 
-    fn types(&mut self, what: &str) -> fmt::Result {
-        self.decimal(FieldId::IcmpType, &format!("{what}_type"))?;
-        self.decimal(FieldId::IcmpCode, &format!("{what}_code"))
+    fn types(&mut self) -> fmt::Result {
+        self.decimal(FieldId::IcmpType, "icmp_type")?;
+        self.decimal(FieldId::IcmpCode, "icmp_code")
     }
 }

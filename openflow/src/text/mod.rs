@@ -5,6 +5,7 @@
 
 mod action;
 mod bundle;
+mod exact;
 mod flags;
 mod flow;
 mod learn;
@@ -15,6 +16,7 @@ mod parse;
 mod value;
 
 pub use action::{actions, instructions};
+pub use exact::{FlowError, parse_flow};
 pub use flow::flow_text;
 pub use matches::rule_prefix;
 pub use names::nxm_name;

@@ -84,7 +84,7 @@ pub fn parse_match(text: &str, lookup: &dyn Fn(&str) -> Option<OfPort>) -> Resul
 }
 
 /// Splits `a=b,c(d)` at the commas and blanks that stand outside parentheses.
-fn parts(text: &str) -> Vec<(&str, Option<&str>)> {
+pub(super) fn parts(text: &str) -> Vec<(&str, Option<&str>)> {
     let mut depth = 0i32;
     let outside = move |c: char| {
         depth += i32::from(c == '(') - i32::from(c == ')');
@@ -94,11 +94,11 @@ fn parts(text: &str) -> Vec<(&str, Option<&str>)> {
     split.map(|part| part.split_once('=').map_or((part, None), |(name, value)| (name, Some(value)))).collect()
 }
 
-fn shorthand(name: &str) -> Option<&'static (&'static str, u16, Option<u8>)> {
+pub(super) fn shorthand(name: &str) -> Option<&'static (&'static str, u16, Option<u8>)> {
     SHORTHANDS.iter().find(|(word, ..)| *word == name)
 }
 
-fn set_shorthand(m: &mut Match, eth_type: u16, proto: Option<u8>) {
+pub(super) fn set_shorthand(m: &mut Match, eth_type: u16, proto: Option<u8>) {
     if eth_type == 0 {
         return m.set(FieldId::PacketType, 0);
     }
