@@ -338,6 +338,7 @@ impl Reconciler {
         );
         let (actual, mut world) = self.parts(conn);
         actual.remove_all(false, &mut world);
+        self.desired = Desired::default();
         self.applied = None;
     }
 }
