@@ -6,7 +6,10 @@
 //! - [`Bridge`] is the handle to one bridge: settings, ports, flow tables, MAC table, events.
 //! - [`config`] says what a bridge, a port and an interface are configured to be.
 //! - `table` holds rules with versions, the classifier, and transactions that change tables.
-//! - `xlate` translates a packet into datapath actions, a mask, dependencies and debts.
+//! - `xlate` translates a packet into datapath actions, a mask, dependencies and debts; `trace` shows such a walk.
+//! - `counter` holds exact counters that pull from cached flows, `context` what numbers in datapath actions stand for.
+//! - [`mac`] is the learning table, `expiry` ends rules whose time is up, slice by slice.
+//! - [`events`] carries packets and news to the controllers' connections.
 //! - [`conn`] speaks OpenFlow with controllers.
 //!
 //! # Rules
