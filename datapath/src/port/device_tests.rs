@@ -30,7 +30,7 @@ fn failure(name: &str, kind: PortKind) -> String {
 
 /// Receives until there is a frame that `wanted` accepts.
 fn await_frame(queues: &mut Queues, wanted: impl Fn(&Packet) -> bool) -> Packet {
-    let deadline = Instant::now() + Duration::from_secs(3);
+    let deadline = Instant::now() + PATIENCE;
     let mut batch = Vec::new();
     loop {
         queues.rx[0].receive(32, 0, &mut batch);
