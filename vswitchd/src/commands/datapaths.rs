@@ -84,7 +84,7 @@ pub(super) fn flows(control: &Control) -> Vec<FlowDump> {
 /// Options of the commands that dump flows.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct DumpOptions {
-    /// `-m`.
+    /// `-m`, which names ports as well.
     pub(super) verbose: bool,
     /// `--names`.
     pub(super) names: bool,
@@ -109,7 +109,7 @@ pub(super) fn line(control: &Control, flow: &FlowDump, options: DumpOptions) -> 
     let punt = |cookie| control.switch.punt_text(cookie);
     let style = odp::Style {
         verbose: options.verbose,
-        names: options.names.then_some(&name as &dyn Fn(PortNo) -> Option<String>),
+        names: (options.names || options.verbose).then_some(&name as &dyn Fn(PortNo) -> Option<String>),
         punt: Some(&punt),
     };
     odp::flow(flow, clock::now_ns(), &style)

@@ -176,6 +176,7 @@ impl Control {
     fn turn(&mut self) {
         if let Exit::Asked { cleanup } = self.exit {
             self.reconciler.stop(cleanup, &mut self.connections);
+            self.datapath.stop();
             self.exit = Exit::TornDown;
         }
         if self.exit == Exit::TornDown {
