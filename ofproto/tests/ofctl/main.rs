@@ -8,19 +8,6 @@ mod flows;
 
 use bench::Bench;
 
-/// Serves until its standard input ends, for looking at by hand:
-/// `cargo test -p ofproto --test ofctl serve -- --ignored --nocapture`.
-#[test]
-#[ignore = "for use by hand"]
-fn serve() {
-    let bench = Bench::new();
-    let link = std::env::var("SERVE_LINK").expect("SERVE_LINK names a symbolic link to make");
-    let _ = std::fs::remove_file(&link);
-    std::os::unix::fs::symlink(bench.path(), &link).expect("a link");
-    let mut line = String::new();
-    std::io::stdin().read_line(&mut line).expect("standard input");
-}
-
 #[test]
 fn show() {
     let bench = Bench::new();

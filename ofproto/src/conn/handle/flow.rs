@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use openflow::flow_stats::{FlowStats, FlowStatsRequest};
 use openflow::message::{Aggregate, StatsReply};
-use openflow::{FlowMod, FlowModCommand, OfError, Version};
+use openflow::{FieldId, FlowMod, FlowModCommand, OfError, Version};
 
 use super::{Outcome, Turn};
 use crate::conn::age::age;
@@ -34,7 +34,8 @@ pub(super) fn flow_mod(turn: &mut Turn<'_>, fm: &mut FlowMod) -> Result<Outcome,
 /// Whether a flow-mod can be done, as far as that does not depend on what flows, groups and meters there are.
 pub(in crate::conn) fn check(fm: &mut FlowMod, version: Version) -> Result<(), OfError> {
     fm.check(version, FIRST_RESERVED_PORT, NO_TABLE_LIMIT)?;
-    if fm.table_id == Some(HIDDEN_TABLE) {
+    // The switch's own table, and the numbers by which it goes on with a packet, are for nobody else.
+    if fm.table_id == Some(HIDDEN_TABLE) || !fm.flow_match.is_wild(FieldId::RecircId) {
         return Err(OfError::OFPBRC_EPERM);
     }
     let deletes = matches!(fm.command, FlowModCommand::Delete | FlowModCommand::DeleteStrict);
