@@ -90,8 +90,10 @@ fn session(seed: u64, rundir: &str, places: &mut BTreeMap<u16, usize>) -> usize 
             if round < rules.len() { rules[round].clone() } else { random::change(&mut rng, &world, style) };
         let Mod::Add(spec) = &change else { continue };
         let text = spec.to_string();
-        // In OpenFlow 1.3 this would push a tag always.
-        if version == "OpenFlow13" && text.contains("mod_vlan") {
+        // In OpenFlow 1.3 `ovs-ofctl` makes of mod_vlan what always pushes a tag; in 1.0 it forgets the mask of a set_field.
+        let masked_set =
+            text.split("set_field:").skip(1).any(|set| set.split("->").next().unwrap_or("").contains('/'));
+        if if version == "OpenFlow13" { text.contains("mod_vlan") } else { masked_set } {
             continue;
         }
         if run("ovs-ofctl", &["-O", version, "add-flow", "br0", &text]).is_ok() {
