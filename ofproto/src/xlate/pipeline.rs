@@ -132,7 +132,7 @@ impl<'a> Xlate<'a> {
                 self.instructions(&rule.spec().instructions);
             }
             Found::PacketIn => {
-                self.cookie = u64::MAX;
+                self.cookie = 0;
                 self.owe_internal(Internal::Miss);
                 self.note(Kind::Action, || "CONTROLLER:65535".into());
                 self.controller(u16::MAX, PacketInReason::ImplicitMiss, 0, &[]);
