@@ -7,7 +7,22 @@
 //! - [`field`] is the table of fields, by which all that is generic goes;
 //! - [`flow_match`] and [`action`] are the neutral model of flows, [`flow_mod`] that of a change to them,
 //!   [`flow_stats`] what is told of them;
-//! - [`message`] has a value for every message and makes bytes of it in every version.
+//! - [`codec`] makes bytes of matches, actions and instructions, each version's own way;
+//! - [`message`] has a value for every message and makes bytes of it in every version;
+//! - [`text`] writes and reads flow syntax, letter for letter as Open vSwitch 3.1 does.
+//!
+//! ```
+//! use openflow::{FlowMod, Version, text};
+//!
+//! let flow_match = text::parse_match("tcp,nw_dst=10.0.0.0/8,tp_dst=80", &|_| None)?;
+//! let flow_mod = FlowMod { flow_match, ..FlowMod::default() };
+//! let mut body = Vec::new();
+//! flow_mod.encode_body(Version::V13, false, false, &mut body);
+//! let back = FlowMod::decode(Version::V13, false, false, &body)?;
+//! assert_eq!(back.flow_match.to_string(), "tcp,nw_dst=10.0.0.0/8,tp_dst=80");
+//! assert_eq!(back.instructions.to_string(), "drop");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod action;
 pub mod codec;
