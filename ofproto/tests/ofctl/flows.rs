@@ -82,10 +82,12 @@ fn packets_go_out_and_come_back_to_a_monitor() {
     assert_eq!(frame(&bench.wires[1])[12..], [0x88, 0xb5, 1, 2, 3]);
     assert_eq!(bench.ofctl("add-flow br0 cookie=0x7,in_port=2,actions=controller"), "");
     std::thread::scope(|scope| {
-        let monitor = scope.spawn(|| bench.ofctl("--timeout=2 monitor br0 65535"));
-        std::thread::sleep(Duration::from_millis(500));
+        let monitor = scope.spawn(|| bench.ofctl("--timeout=3 monitor br0 65535"));
         let table = format!("packet-out br0 in_port=2,packet={FRAME},actions=TABLE");
-        assert_eq!(bench.ofctl(&table), "");
+        // Again and again, as nothing says when the monitor is ready.
+        while !monitor.is_finished() {
+            assert_eq!(bench.ofctl(&table), "");
+        }
         let text = monitor.join().expect("it ends");
         assert!(text.contains("cookie=0x7 total_len=17 in_port=2 (via action) data_len=17"), "{text}");
     });
