@@ -55,9 +55,12 @@ impl Xlate<'_> {
         self.forward(input, &tags);
     }
 
+    /// Looks at the VLAN, and at that of an inner tag: an access port takes no part in what has one.
     fn look_at_vid(&mut self) {
-        let tci = &mut self.mask.0.vlan[0].tci;
-        tci.set(tci.get() | VLAN_PRESENT | VID);
+        let tags = 1 + usize::from(self.flow.vlan[1] != VlanTag::default());
+        for tag in &mut self.mask.0.vlan[..tags] {
+            tag.tci.set(tag.tci.get() | VLAN_PRESENT | VID);
+        }
     }
 
     fn is_vid_welcome(&mut self, input: &PortConfig, outer: u16, inner: u16) -> bool {
