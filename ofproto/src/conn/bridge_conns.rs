@@ -260,7 +260,8 @@ impl BridgeConns {
         self.run_snoops(world);
         self.run_fail_open(now_ns);
         self.bridge.set_packet_in_on_miss(self.conns.iter().any(OfConn::wants_misses));
-        busy
+        // Sending may have made room for a connection that was too full to be read: no event tells of that.
+        busy || self.conns.iter().any(OfConn::wants_turn)
     }
 
     fn accept(&mut self, world: &mut World) {

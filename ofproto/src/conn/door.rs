@@ -96,6 +96,8 @@ pub(crate) struct Snoop {
     token: Token,
     /// Token of the connection that is watched.
     pub(crate) watched: Token,
+    /// Copies that wait for the hellos.
+    held: Vec<bytes::Bytes>,
 }
 
 impl Snoop {
@@ -108,7 +110,7 @@ impl Snoop {
         net: &Net,
     ) -> io::Result<Self> {
         stream.register(&net.registry, token)?;
-        Ok(Self { vconn: Vconn::new(stream, Versions::ALL), name, token, watched })
+        Ok(Self { vconn: Vconn::new(stream, Versions::ALL), name, token, watched, held: Vec::new() })
     }
 
     /// Under which its socket is registered.
@@ -121,25 +123,28 @@ impl Snoop {
         self.vconn.on_event();
     }
 
-    /// Passes copies on; whether it is still there.
+    /// Passes copies on; whether it is still there. Before hellos are exchanged copies are held: there is nothing else to say then.
     pub(crate) fn run(&mut self, copies: &[bytes::Bytes]) -> bool {
-        // Before hellos are exchanged there is nothing else to say.
-        for copy in copies {
-            if self.vconn.version().is_some() && self.vconn.queued(Kind::Async) < SNOOP_QUEUE {
-                self.vconn.send(Kind::Async, copy.clone());
-            }
-        }
+        let room = SNOOP_QUEUE.saturating_sub(self.held.len() + self.vconn.queued(Kind::Async));
+        self.held.extend(copies.iter().take(room).cloned());
         match self.vconn.handshake(&self.name) {
             Ok(None) => true,
-            // What a snooper says is of no interest, only that it is still there.
-            Ok(Some(_)) => loop {
-                match self.vconn.recv() {
-                    Ok(Some(_)) => {}
-                    Ok(None) => break true,
-                    Err(_) => break false,
-                }
-            },
+            Ok(Some(_)) => {
+                self.held.drain(..).for_each(|copy| self.vconn.send(Kind::Async, copy));
+                self.vconn.flush().is_ok() && self.is_still_there()
+            }
             Err(_) => false,
+        }
+    }
+
+    /// What a snooper says is of no interest, only that it is still there.
+    fn is_still_there(&mut self) -> bool {
+        loop {
+            match self.vconn.recv() {
+                Ok(Some(_)) => {}
+                Ok(None) => return true,
+                Err(_) => return false,
+            }
         }
     }
 
