@@ -7,5 +7,5 @@
 mod registry;
 mod server;
 
-pub use registry::{Answer, Command, Outcome, Registry};
+pub use registry::{Answer, Command, Outcome, Pending, Registry};
 pub use server::Server;

@@ -6,12 +6,15 @@ use std::fmt::Write as _;
 /// What a command answers: text, or the text of an error.
 pub type Answer = Result<String, String>;
 
+/// A question that is asked again until there is an answer.
+pub type Pending<C> = Box<dyn FnMut(&mut C) -> Option<Answer>>;
+
 /// What became of a command.
 pub enum Outcome<C> {
     /// It is done.
     Done(Answer),
     /// Ask this again after each turn of the control loop, until it answers.
-    Later(Box<dyn FnMut(&mut C) -> Option<Answer>>),
+    Later(Pending<C>),
 }
 
 impl<C> From<Answer> for Outcome<C> {

@@ -12,7 +12,7 @@ use mio::{Interest, Registry as Poll, Token};
 use ovsdb::jsonrpc::{Framer, Message};
 use serde_json::Value;
 
-use super::registry::{Answer, Outcome, Registry};
+use super::registry::{Answer, Outcome, Pending, Registry};
 
 /// The most clients at once; more wait in the kernel's queue.
 const MAX_CLIENTS: usize = 64;
@@ -39,8 +39,6 @@ struct Client<C> {
     pending: Option<(Value, Pending<C>)>,
     closed: bool,
 }
-
-type Pending<C> = Box<dyn FnMut(&mut C) -> Option<Answer>>;
 
 impl<C> Server<C> {
     /// Listens at `path`, for its owner and group only. A socket that was left behind there is replaced.
