@@ -1,6 +1,6 @@
 //! What a bridge tells its controllers, on its way from the workers to the control thread.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crossbeam_queue::ArrayQueue;
@@ -128,6 +128,8 @@ pub(crate) type Waker = Box<dyn Fn() + Send + Sync>;
 pub struct Events {
     queue: ArrayQueue<Event>,
     dropped: AtomicU64,
+    /// Somebody has been woken for what is in the queue, and has not found it empty since.
+    signalled: AtomicBool,
     waker: Arc<OnceLock<Waker>>,
 }
 
@@ -146,12 +148,21 @@ impl Default for Events {
 impl Events {
     /// An empty queue that calls `waker`, on whatever thread, when something comes into it while it is empty.
     pub(crate) fn new(waker: Arc<OnceLock<Waker>>) -> Self {
-        Self { queue: ArrayQueue::new(CAPACITY), dropped: AtomicU64::new(0), waker }
+        Self {
+            queue: ArrayQueue::new(CAPACITY),
+            dropped: AtomicU64::new(0),
+            signalled: AtomicBool::new(false),
+            waker,
+        }
     }
 
     /// The next event.
     pub fn pop(&self) -> Option<Event> {
-        self.queue.pop()
+        self.queue.pop().or_else(|| {
+            // Whoever puts something in from here on wakes us; what came before is seen by this second look.
+            self.signalled.store(false, Ordering::SeqCst);
+            self.queue.pop()
+        })
     }
 
     /// How many events found the queue full.
@@ -161,12 +172,13 @@ impl Events {
 
     /// Whether it was taken.
     pub(crate) fn push(&self, event: Event) -> bool {
-        let was_empty = self.queue.is_empty();
         if self.queue.push(event).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
             return false;
         }
-        if let Some(wake) = self.waker.get().filter(|_| was_empty) {
+        if !self.signalled.swap(true, Ordering::SeqCst)
+            && let Some(wake) = self.waker.get()
+        {
             wake();
         }
         true

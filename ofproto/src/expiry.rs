@@ -45,7 +45,7 @@ impl Timed {
             let rule = &self.rules[self.left];
             if rule.is_gone() {
                 self.rules.swap_remove(self.left);
-            } else if rule.is_live() && rule.expiry_ns(now_ns) <= now_ns {
+            } else if rule.is_live() && rule.was_published() && rule.expiry_ns(now_ns) <= now_ns {
                 due.push(self.rules.swap_remove(self.left));
             }
         }

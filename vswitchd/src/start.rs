@@ -33,6 +33,16 @@ fn fail(line: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// Has a panic, on whatever thread, end the process by a signal: a switch with a dead worker looks alive and is not, and the monitor
+/// starts another one after a signal.
+fn abort_on_panic(log: &Vlog) {
+    let log = log.clone();
+    std::panic::set_hook(Box::new(move |panic| {
+        log.last_words(&panic.to_string());
+        std::process::abort();
+    }));
+}
+
 /// Says why in the log as well, but not twice on standard error.
 fn record(log: &Vlog, line: &str) {
     log.set_console(false);
@@ -40,6 +50,7 @@ fn record(log: &Vlog, line: &str) {
 }
 
 fn run(cli: &Cli, log: &Vlog) -> Result<u8, String> {
+    abort_on_panic(log);
     let reconciler = reconciler_options(cli)?;
     if let Some(user) = &cli.user {
         daemon::become_user(user).map_err(|error| error.to_string())?;

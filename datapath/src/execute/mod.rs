@@ -120,15 +120,17 @@ impl Frame<'_> {
         self.packet.priority = self.key.skb_priority.get();
     }
 
-    /// Hands the packet, as it now is, to the owner, with nothing left to offload.
-    fn punt(&mut self, out: &Out, cookie: u64) {
-        self.parse();
+    /// Hands the packet, as it now is, to the owner, with nothing left to offload. What is known of the layers stays: behind more tags
+    /// than are looked at, looking again would lose them.
+    fn punt(&self, out: &Out, cookie: u64) {
+        let mut key = *self.key;
+        parse::extract_into(self.packet.data(), self.vlan_limit, &mut key);
         if matches!(self.packet.offload.checksum, Checksum::Partial { .. }) {
             let mut whole = self.packet.clone();
             gso::complete(&mut whole);
-            out.punt(cookie, self.key, whole.data());
+            out.punt(cookie, &key, whole.data());
         } else {
-            out.punt(cookie, self.key, self.packet.data());
+            out.punt(cookie, &key, self.packet.data());
         }
     }
 }

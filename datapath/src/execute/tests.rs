@@ -103,6 +103,22 @@ fn good(packet: &Packet) {
 }
 
 #[test]
+fn a_punt_behind_more_tags_than_are_looked_at_loses_no_layer() {
+    let mut setup = Setup::new();
+    let ttl = set(|key, mask| {
+        key.eth_type.set(0x0800);
+        key.nw_ttl = 7;
+        mask.nw_ttl = 0xff;
+    });
+    let push = || Action::PushVlan { tpid: 0x8100, tci: 5 };
+    let pop = || Action::PopVlan;
+    let actions = vec![push(), push(), push(), Action::Punt(1), ttl, pop(), pop(), pop(), out(2)];
+    let [_, sent] = setup.run(packet(&tcp(10)), actions);
+    assert_eq!(packet::extract(sent[0].data(), 2).0.nw_ttl, 7);
+    good(&sent[0]);
+}
+
+#[test]
 fn outputs_see_the_packet_as_it_is_at_their_turn() {
     let mut setup = Setup::new();
     let new_source = set(|key, mask| {

@@ -79,6 +79,7 @@ impl Worker {
             }
             program
         } else {
+            self.lane.held.extend(translation.credit);
             Program::new(&Arc::from(translation.actions))
         };
         self.lane.own.push(program);
@@ -131,8 +132,9 @@ impl Worker {
     /// Takes a flow out, and lets its credit keep what it counted.
     pub(super) fn remove(&mut self, id: FlowId) {
         let Some(cold) = self.flows.remove(id) else { return };
-        if let Some(credit) = &cold.credit {
+        if let Some(credit) = cold.credit {
             credit.detach(cold.record.number);
+            self.lane.held.push(credit);
         }
         self.registry.remove(cold.place);
         self.shared.flows.fetch_sub(1, Ordering::Relaxed);

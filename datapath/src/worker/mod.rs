@@ -40,7 +40,7 @@ use crate::execute::Frame;
 use crate::megaflow::flow::{Lists, Program};
 use crate::megaflow::registry::Writer;
 use crate::megaflow::{FlowId, Megaflows};
-use crate::owner::Hits;
+use crate::owner::{Credit, Hits};
 use crate::port::{Port, Readiness, RxQueue};
 
 /// Frames received at once. It also bounds the translations between two looks at orders.
@@ -72,6 +72,8 @@ struct Lane {
     open: Vec<usize>,
     /// Translations that are not cached.
     own: Vec<Program>,
+    /// What packets of this batch name by number, or owe: kept until its end, whatever becomes of their flows.
+    held: Vec<Arc<dyn Credit>>,
     /// Keys below this index hold metadata of recirculated packets, to be cleared.
     stained: usize,
 }
@@ -185,6 +187,7 @@ impl Worker {
             self.enter_version();
         }
         self.housekeep(now_ns);
+        self.lane.held.clear();
         packets
     }
 
@@ -423,6 +426,7 @@ impl Worker {
         self.registry.flush(&self.me.registry, false);
         self.tally.flush(&self.shared.coverage);
         self.out.flush();
+        self.lane.held.clear();
     }
 
     /// When there will be something to receive, going by the queues.

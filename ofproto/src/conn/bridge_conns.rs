@@ -20,7 +20,7 @@ use super::rconn::{Change, Rconn};
 use super::reconnect::{State, Timing};
 use super::session::Election;
 use super::vconn::Vconn;
-use super::work::Progress;
+use super::work::{Progress, Work};
 use crate::Bridge;
 use crate::config::FailMode;
 
@@ -333,10 +333,10 @@ impl BridgeConns {
             tracing::info!(target: "connmgr", "no controller connection to snoop");
             return false;
         };
-        watched.rconn.set_tapped(true);
         let Ok(snoop) = Snoop::new(stream, name.to_owned(), token, watched.token(), &world.net) else {
             return false;
         };
+        watched.rconn.set_tapped(true);
         self.snoops.push(snoop);
         true
     }
@@ -568,7 +568,7 @@ impl BridgeConns {
 
     pub(super) fn deadline_ms(&self) -> Option<u64> {
         let conns = self.conns.iter().filter_map(OfConn::deadline);
-        let waits = self.conns.iter().any(|conn| conn.work.is_some());
+        let waits = self.conns.iter().any(|conn| conn.work.as_ref().is_some_and(Work::waits_for_workers));
         let primaries = self.primaries();
         let view = primaries.as_ref().map(|(all, probe_ms)| (&all[..], *probe_ms));
         let poll = waits.then_some(self.now_ms + BARRIER_POLL_MS);

@@ -10,6 +10,8 @@ use super::config::ControllerConfig;
 use super::rconn::Net;
 use super::vconn::{Kind, Vconn};
 
+/// Messages of a snooper that are passed over in one go.
+const IGNORED_AT_ONCE: usize = 64;
 /// Copies that may wait for a slow snooper before it loses some.
 const SNOOP_QUEUE: usize = 1000;
 
@@ -139,13 +141,14 @@ impl Snoop {
 
     /// What a snooper says is of no interest, only that it is still there.
     fn is_still_there(&mut self) -> bool {
-        loop {
+        for _ in 0..IGNORED_AT_ONCE {
             match self.vconn.recv() {
                 Ok(Some(_)) => {}
                 Ok(None) => return true,
                 Err(_) => return false,
             }
         }
+        true
     }
 
     /// Lets go of the socket.

@@ -115,11 +115,13 @@ impl OfConn {
         self.rconn.vconn().is_none_or(Vconn::congested)
     }
 
-    /// Whether there is something to do for it without anything happening on its socket: a request in hand, or one
-    /// that workers have to pass, or bytes that were not looked at.
+    /// Whether there is something to do for it without anything happening on its socket: a request in hand, or bytes that
+    /// were not looked at.
     pub(crate) fn wants_turn(&self) -> bool {
-        let may_read = self.rconn.vconn().is_some_and(Vconn::may_read);
-        let has_more = self.work.is_some() || self.waiting.is_some() || may_read;
+        let has_more = match &self.work {
+            Some(work) => !work.waits_for_workers(),
+            None => self.waiting.is_some() || self.rconn.vconn().is_some_and(Vconn::may_read),
+        };
         self.session.is_some() && !self.is_congested() && has_more
     }
 

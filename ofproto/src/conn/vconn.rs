@@ -18,6 +18,8 @@ use super::hello;
 const HIGH_MESSAGES: usize = 100;
 /// Bytes in the queue beyond which no further request is read.
 const HIGH_BYTES: usize = 512 * 1024;
+/// Messages of another version that are answered in one go.
+const REFUSED_AT_ONCE: usize = 16;
 /// Bytes that are gathered for one write.
 const WRITE_CHUNK: usize = 64 * 1024;
 /// Bytes asked for in one read.
@@ -170,7 +172,10 @@ impl Vconn {
     /// The next message of the agreed version, `None` when there is no whole one. Messages of another version are answered here.
     pub(crate) fn recv(&mut self) -> Result<Option<Bytes>, VconnError> {
         let Some(version) = self.version() else { return Ok(None) };
-        loop {
+        for _ in 0..REFUSED_AT_ONCE {
+            if self.congested() {
+                break;
+            }
             let mut taken = self.take_message()?;
             if taken.is_none() {
                 self.fill()?;
@@ -184,6 +189,9 @@ impl Vconn {
             }
             self.send(Kind::Reply, hello::encode_error(version, OfError::OFPBRC_BAD_VERSION, &message));
         }
+        // There may be more; a later turn goes on.
+        self.unread = true;
+        Ok(None)
     }
 
     /// Queues a message.

@@ -72,6 +72,11 @@ pub(crate) enum Work {
 }
 
 impl Work {
+    /// Whether it goes on when workers have passed a version, and not by anything done here.
+    pub(super) fn waits_for_workers(&self) -> bool {
+        matches!(self, Self::Barrier { .. })
+    }
+
     pub(super) fn step(
         &mut self,
         conn: &mut OfConn,

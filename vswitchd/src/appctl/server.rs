@@ -117,18 +117,25 @@ impl<C> Client<C> {
         Self { stream, framer, output: Vec::new(), written: 0, pending: None, closed: false }
     }
 
-    /// Reads until there is no more, and runs what is complete.
+    /// Reads until there is no more or a command waits for its answer, and runs what is complete.
     fn read(&mut self, commands: &Registry<C>, context: &mut C) {
         let mut buffer = [0; 4096];
-        loop {
+        self.run_complete(commands, context);
+        while self.pending.is_none() && !self.closed {
             match self.stream.read(&mut buffer) {
-                Ok(0) => return self.closed = true,
-                Ok(n) => self.framer.push(&buffer[..n]),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Ok(0) => self.closed = true,
+                Ok(n) => {
+                    self.framer.push(&buffer[..n]);
+                    self.run_complete(commands, context);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return self.closed = true,
+                Err(_) => self.closed = true,
             }
         }
+    }
+
+    fn run_complete(&mut self, commands: &Registry<C>, context: &mut C) {
         while self.pending.is_none() && !self.closed {
             match self.framer.next_value() {
                 Ok(Some(value)) => self.request(value, commands, context),

@@ -166,6 +166,13 @@ impl Vlog {
         Ok(())
     }
 
+    /// Logs why the process ends at once. Gives up where the log is in use, which may be by the very thread that calls.
+    pub fn last_words(&self, text: &str) {
+        if let Ok(mut state) = self.0.state.try_lock() {
+            state.log("util", Level::Emer, text);
+        }
+    }
+
     fn wants(&self, level: Level) -> bool {
         level as u8 <= self.0.most_verbose.load(Ordering::Relaxed)
     }
@@ -244,7 +251,9 @@ impl Subscriber for Vlog {
         let mut message = Message::default();
         event.record(&mut message);
         let mut state = self.state();
-        if level == Level::Warn && !state.unlimited.contains(module) {
+        // What peers can bring about as often as they like is limited: warnings, and what is refused on their connections.
+        let limited = level == Level::Warn || level == Level::Info && module == "connmgr";
+        if limited && !state.unlimited.contains(module) {
             let site = std::ptr::from_ref(metadata).addr();
             match state.rates.admit(site, Instant::now()) {
                 None => return,
