@@ -43,8 +43,18 @@ impl Xlate<'_> {
         }
     }
 
+    /// Whether a field is an ARP opcode that is in no key, because it is above 255: it could not be set back, so it is not
+    /// written; nor is an opcode of 0, which looks the same.
+    fn is_hidden_opcode(&mut self, field: FieldId) -> bool {
+        let hidden = field == FieldId::ArpOp && self.flow.nw_proto == 0;
+        if hidden {
+            self.mask.0.nw_proto = 0xff;
+        }
+        hidden
+    }
+
     pub(super) fn set_field(&mut self, set: &SetField) {
-        if !self.has(set.field) {
+        if !self.has(set.field) || self.is_hidden_opcode(set.field) {
             let name = set.field.name();
             self.note(Kind::Warn, || format!("unmet prerequisites for {name}, set_field ignored"));
             return;
@@ -63,6 +73,9 @@ impl Xlate<'_> {
     }
 
     fn write(&mut self, dst: SubField, value: u128) {
+        if self.is_hidden_opcode(dst.field) {
+            return;
+        }
         self.look_at(dst.field, dst.mask());
         dst.set(&mut self.flow, value);
         self.default_tpid();
@@ -83,7 +96,7 @@ impl Xlate<'_> {
     }
 
     pub(super) fn move_field(&mut self, src: SubField, dst: SubField) {
-        if self.has(dst.field) && self.has(src.field) {
+        if self.has(dst.field) && self.has(src.field) && !self.is_hidden_opcode(dst.field) {
             self.look_at(src.field, src.mask());
             self.look_at(dst.field, dst.mask());
             let value = src.get(&self.flow);

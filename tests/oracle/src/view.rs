@@ -301,12 +301,12 @@ impl View {
 
     /// Sets the bits `mask` of a slot, in the values and, where it lies in the frame, there, with its checksums.
     pub fn set(&mut self, slot: Slot, value: u128, mask: u128) {
-        let was_hidden = self.headers.arp && self.values[Slot::Proto] == 0;
+        // An opcode above 255 is in no key, so it could not be set back: it is not written, nor is 0, which looks the same.
+        if slot == Slot::Proto && self.headers.arp && self.values[Slot::Proto] == 0 {
+            return;
+        }
         self.values[slot] = self.values[slot] & !mask | value & mask;
         self.write(slot);
-        if was_hidden && slot == Slot::Proto {
-            [Slot::Sha, Slot::NwSrc, Slot::Tha, Slot::NwDst].into_iter().for_each(|slot| self.write(slot));
-        }
     }
 
     /// Writes a slot's value where it lies in the frame.
