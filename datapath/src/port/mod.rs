@@ -197,6 +197,9 @@ pub enum PortError {
         /// What the kernel said.
         source: std::io::Error,
     },
+    /// What goes out of a loopback device comes back in
+    #[error("{0}: cannot add a loopback device")]
+    Loopback(String),
     /// An option is bad
     #[error("{name}: {what}")]
     Option {
@@ -220,6 +223,9 @@ impl PortError {
                 format!("could not open network device {name} ({reason})")
             }
             Self::Exists(name) => format!("could not open network device {name} (File exists)"),
+            Self::Loopback(name) => {
+                format!("could not add network device {name} to ofproto (Invalid argument)")
+            }
             Self::NoSuchPort(_) | Self::Full | Self::Option { .. } => self.to_string(),
         }
     }

@@ -44,6 +44,9 @@ pub fn open(port: &Arc<Port>, workers: usize) -> Result<Queues, PortError> {
     let fail = |what| move |source| PortError::Device { name: port.name().to_owned(), what, source };
     let mut links = Links::here().map_err(fail("netlink"))?;
     let link = links.get(port.name()).map_err(fail("could not open network device"))?;
+    if link.loopback {
+        return Err(PortError::Loopback(port.name().to_owned()));
+    }
     if let Some(mtu) = port.spec.mtu.filter(|mtu| *mtu != link.mtu) {
         links.set_mtu(link.index, mtu).map_err(fail("could not set MTU"))?;
     }

@@ -76,7 +76,7 @@ impl Default for ConnConfig {
 pub struct ControllerStatus {
     /// `is_connected`.
     pub is_connected: bool,
-    /// `role`: `master`, `other` or `slave`.
+    /// `role`: `master`, `other` or `slave`; none before the first connection.
     pub role: Option<&'static str>,
     /// `status`.
     pub status: BTreeMap<String, String>,

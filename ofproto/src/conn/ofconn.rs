@@ -224,7 +224,7 @@ impl OfConn {
             put(&format!("packet-in-{name}-dropped"), dropped.to_string());
             put(&format!("packet-in-{name}-backlog"), backlog.to_string());
         }
-        let role = self.session.as_ref().map_or("other", Session::role_name);
-        ControllerStatus { is_connected: self.rconn.is_connected(), role: Some(role), status }
+        let role = self.session.as_ref().map(Session::role_name);
+        ControllerStatus { is_connected: self.rconn.is_connected(), role, status }
     }
 }

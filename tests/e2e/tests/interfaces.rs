@@ -62,7 +62,12 @@ fn what_cannot_be_opened_is_told_as_open_vswitch_tells_it() {
     let pair = Pair::new("standalone");
     pair.both(|side| side.sandbox.netns().ip("link add v0 type veth peer name v1"));
     let internal = ["add-port", "br0", "v0", "--", "set", "interface", "v0", "type=internal"];
-    for (what, words) in [("no such device", &["add-port", "br0", "nosuch0"][..]), ("a veth", &internal)] {
+    let cases = [
+        ("no such device", &["add-port", "br0", "nosuch0"][..]),
+        ("a veth", &internal),
+        ("the loopback device", &["add-port", "br0", "lo"]),
+    ];
+    for (what, words) in cases {
         // The second line names the directory of the log.
         let first_line = |side: &Side| {
             let output = side.sandbox.try_vsctl(words);
@@ -71,7 +76,7 @@ fn what_cannot_be_opened_is_told_as_open_vswitch_tells_it() {
         let (ours, theirs) = pair.both(first_line);
         assert_eq!(ours, theirs, "{what}");
     }
-    for name in ["nosuch0", "v0"] {
+    for name in ["nosuch0", "v0", "lo"] {
         pair.same(name, |sandbox| sandbox.try_vsctl(&["--columns=error,ofport", "list", "interface", name]));
     }
 }

@@ -182,7 +182,8 @@ impl<C> Client<C> {
 
     fn reply(&mut self, id: Value, answer: Answer) {
         let message = match answer {
-            Ok(text) => Message::Reply { id, result: text.into() },
+            Ok(text) if text.is_empty() => Message::Reply { id, result: text.into() },
+            Ok(text) => Message::Reply { id, result: with_newline(text).into() },
             Err(text) => Message::Error { id, error: with_newline(text).into() },
         };
         self.output.extend_from_slice(&message.to_bytes());
@@ -206,7 +207,7 @@ fn string_arguments(params: &[Value]) -> Option<Vec<String>> {
     params.iter().map(|param| param.as_str().map(str::to_owned)).collect()
 }
 
-/// Error texts end a line, which `ovs-appctl` counts on.
+/// Texts end a line, which `ovs-appctl` counts on.
 fn with_newline(mut text: String) -> String {
     if !text.ends_with('\n') {
         text.push('\n');
@@ -275,7 +276,7 @@ mod tests {
     fn requests_are_answered_in_order() {
         let reply = exchange(
             r#"{"id":1,"method":"wait","params":[]}{"id":2,"method":"count","params":["a"]}"#,
-            r#"[\"a\"]"}"#,
+            r#"[\"a\"]\n"}"#,
         );
         let at = |text: &str| reply.find(text).unwrap_or_else(|| panic!("{text} not in {reply}"));
         assert!(at("three") < at(r#"[\"a\"]"#));
