@@ -56,7 +56,7 @@ pub struct Cli {
     /// Accepted for compatibility: the kernel module is never used
     #[arg(long)]
     pub disable_system: bool,
-    /// Do not read routes from the kernel
+    /// Accepted for compatibility: no routes are read from the kernel
     #[arg(long)]
     pub disable_system_route: bool,
     /// Accepted for compatibility
