@@ -73,13 +73,12 @@ impl Shared {
     }
 }
 
-/// Counters of what the datapath as a whole did; every one is added to once per batch at most.
+/// Counters of what the datapath as a whole did. What counts hits is added to once per batch; the rest with each event off the hit path.
 #[derive(Debug, Default)]
 pub(crate) struct Coverage {
     pub(crate) cache_hit: AtomicU64,
     pub(crate) megaflow_hit: AtomicU64,
     pub(crate) miss: AtomicU64,
-    pub(crate) deferred: AtomicU64,
     pub(crate) install: AtomicU64,
     pub(crate) evict: AtomicU64,
     pub(crate) expire: AtomicU64,

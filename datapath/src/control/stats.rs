@@ -56,7 +56,6 @@ impl Datapath {
             ("datapath_cache_hit", read(&c.cache_hit)),
             ("datapath_megaflow_hit", read(&c.megaflow_hit)),
             ("datapath_miss", read(&c.miss)),
-            ("datapath_miss_deferred", read(&c.deferred)),
             ("datapath_flow_install", read(&c.install)),
             ("datapath_flow_evict", read(&c.evict)),
             ("datapath_flow_expire", read(&c.expire)),

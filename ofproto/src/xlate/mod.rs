@@ -125,7 +125,7 @@ pub(crate) fn translate(core: &Core, input: Input<'_>, tracer: Option<Tracer>) -
     let dp = datapath::action::PortNo(input.key.in_port.get());
     let place = state.by_dp.get(&dp).and_then(|(id, port)| Some((state.bridges.get(id)?, *port)));
     let Some((bridge, port)) = place else {
-        return nowhere(core, &state, input, tracer, DropReason::NoBridge);
+        return nowhere(&state, input, tracer, DropReason::NoBridge);
     };
     enter(Xlate::new(core, &state, input, bridge, tracer), port)
 }
@@ -180,14 +180,13 @@ pub(crate) fn run_actions(
 }
 
 /// The outcome for a packet that belongs to no bridge.
-fn nowhere(core: &Core, state: &State, input: Input<'_>, tracer: Option<Tracer>, why: DropReason) -> Outcome {
+fn nowhere(state: &State, input: Input<'_>, tracer: Option<Tracer>, why: DropReason) -> Outcome {
     let mut mask = base_mask(input.key);
     let looked_at = mask;
     fit_for_datapath(input.key, &mut mask);
     // Any bridge that gets the port announces its settings as changed; without bridges nothing is cached.
     let depends: SmallVec<[Slot; 8]> =
         state.bridges.values().map(BridgeState::config_slot).take(MAX_DEPENDS).collect();
-    let _ = core;
     let translation = Translation {
         actions: vec![DpAction::Drop(why)],
         mask,

@@ -86,11 +86,11 @@ impl Xlate<'_> {
 /// Goes on with a packet that was sent round.
 pub(super) fn thaw(core: &Core, state: &State, input: Input<'_>, tracer: Option<Tracer>) -> Outcome {
     let Some(node) = core.contexts.frozen.get(input.key.recirc_id.get()) else {
-        return nowhere(core, state, input, tracer, DropReason::NoRecircContext);
+        return nowhere(state, input, tracer, DropReason::NoRecircContext);
     };
     let frozen = &node.value;
     let Some(bridge) = state.bridges.get(&frozen.bridge) else {
-        return nowhere(core, state, input, tracer, DropReason::BridgeNotFound);
+        return nowhere(state, input, tracer, DropReason::BridgeNotFound);
     };
     let mut xlate = Xlate::new(core, state, input, bridge, tracer);
     xlate.flow.in_port.set(frozen.in_port.0);
