@@ -155,7 +155,11 @@ impl RxQueue for PacketRx {
     fn receive(&mut self, max: usize, _now_ns: u64, out: &mut Vec<Packet>) -> usize {
         let before = out.len();
         let mut bytes = 0;
-        while out.len() - before < max && bytes < RECEIVE_AT_ONCE {
+        // Frames that are refused count like others: a flood of them must not keep the worker here.
+        for _ in 0..max {
+            if bytes >= RECEIVE_AT_ONCE {
+                break;
+            }
             match self.take() {
                 Some(Ok(packet)) => {
                     bytes += packet.len();
@@ -398,5 +402,17 @@ mod tests {
         let counted = rx.port.counters.read();
         assert_eq!(counted.dropped(DropReason::RxOverrun), 2);
         assert_eq!(counted.dropped(DropReason::RxInvalid), 1);
+    }
+
+    #[test]
+    fn a_flood_of_refused_frames_does_not_keep_the_worker() {
+        let (mut rx, mut kernel, _far) = rx(16);
+        (0..10).for_each(|_| assert!(kernel.put(0, 13, &[2; 13], (0, 0))));
+        kernel.put(0, 60, &frame(4, 60), (0, 0));
+        let mut got = Vec::new();
+        let refused = |rx: &PacketRx| rx.port.counters.read().dropped(DropReason::RxInvalid);
+        assert_eq!((rx.receive(4, 0, &mut got), refused(&rx)), (0, 4));
+        assert_eq!((rx.receive(4, 0, &mut got), refused(&rx)), (0, 8));
+        assert_eq!((rx.receive(4, 0, &mut got), refused(&rx)), (1, 10));
     }
 }

@@ -221,7 +221,11 @@ impl RxQueue for TapRx {
     fn receive(&mut self, max: usize, _now_ns: u64, out: &mut Vec<Packet>) -> usize {
         let before = out.len();
         let mut bytes = 0;
-        while out.len() - before < max && bytes < RECEIVE_AT_ONCE {
+        // Frames that are refused count like others: a flood of them must not keep the worker here.
+        for _ in 0..max {
+            if bytes >= RECEIVE_AT_ONCE {
+                break;
+            }
             match self.landing.read(&self.fd) {
                 Ok(Landed::Frame(packet)) => {
                     bytes += packet.len();
