@@ -73,6 +73,8 @@ reasons! {
     ActionMismatch, Pipeline, "datapath_drop_action_mismatch";
     /// It was recirculated too often.
     RecircTooDeep, Pipeline, "datapath_drop_recirc_error";
+    /// The packets of one batch were recirculated more often than a batch may have it.
+    RecircLimit, Pipeline, "datapath_drop_recirc_limit";
     /// The owner took too long or had no room for it.
     UpcallError, Pipeline, "datapath_drop_upcall_error";
     /// No Ethernet frame: shorter than its header, or offload state that makes no sense.

@@ -373,6 +373,16 @@ impl Bridge {
         self.core.has_passed(version)
     }
 
+    /// How many packets were handed to the datapath to be sent, by all bridges.
+    pub fn packets_handed_in(&self) -> u64 {
+        self.core.datapath().map_or(0, |datapath| datapath.handed_in())
+    }
+
+    /// Whether so many of the packets handed to the datapath are out, counted as [`packets_handed_in`](Self::packets_handed_in) does.
+    pub fn are_out(&self, packets: u64) -> bool {
+        self.core.datapath().is_none_or(|datapath| datapath.is_out(packets))
+    }
+
     /// The rules that pass a filter, in the order in which they are listed: by table, tuple, and when they were added.
     pub fn select(&self, filter: &Filter) -> VecDeque<Arc<Rule>> {
         self.read(|bridge| txn::tables_of(bridge, filter).flat_map(|table| table.select(filter)).collect())

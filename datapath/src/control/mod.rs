@@ -21,7 +21,7 @@ use packet::{FlowKey, Packet};
 
 pub use config::{Config, parse_cpu_mask};
 use ports::PortTable;
-use shared::{Command, Coverage, Execute, Shared, WorkerShared};
+use shared::{Command, Coverage, Execute, HandedIn, Shared, WorkerShared};
 pub use stats::{DropLine, LookupStats};
 
 use crate::action::{Action, PortNo};
@@ -106,6 +106,7 @@ impl Datapath {
             coverage: Coverage::default(),
             nowhere: Counters::default(),
             config: RwLock::new(Arc::new(config)),
+            handed_in: HandedIn::default(),
         };
         Self { shared: Arc::new(shared), crew: RwLock::default(), ports: Mutex::default() }
     }
@@ -164,8 +165,7 @@ impl Datapath {
         &self.shared.stamps
     }
 
-    /// Whether no worker treats any packet below `version` any more, and every packet handed to [`execute`](Self::execute)
-    /// before is out.
+    /// Whether no worker treats any packet below `version` any more.
     pub fn passed(&self, version: u64) -> bool {
         self.crew().workers.iter().all(|worker| worker.passed(version))
     }
@@ -175,12 +175,28 @@ impl Datapath {
         poll_until(timeout, || self.passed(version))
     }
 
+    /// How many packets were handed to [`execute`](Self::execute) so far: a ticket for [`is_out`](Self::is_out).
+    pub fn handed_in(&self) -> u64 {
+        self.shared.handed_in.submitted.load(Ordering::Acquire)
+    }
+
+    /// Whether all packets that had been handed in when the ticket was taken are out. Those handed in since hold nothing up.
+    pub fn is_out(&self, ticket: u64) -> bool {
+        self.shared.handed_in.treated.load(Ordering::Acquire) >= ticket
+    }
+
     /// Treats `packet` by `actions` on a worker, as if it had missed with `key` and they were the answer.
     pub fn execute(&self, packet: Packet, key: FlowKey, actions: Vec<Action>) -> Result<(), Busy> {
         let crew = self.crew();
         // One worker for all, so that packets go out in the order in which they were handed in.
         let Some(worker) = crew.workers.first() else { return Err(Busy) };
-        if worker.submit(Execute { packet, key, actions }) { Ok(()) } else { Err(Busy) }
+        let handed_in = &self.shared.handed_in;
+        let _one_at_a_time = handed_in.order.lock().unwrap_or_else(PoisonError::into_inner);
+        if !worker.submit(Execute { packet, key, actions }) {
+            return Err(Busy);
+        }
+        handed_in.submitted.fetch_add(1, Ordering::Release);
+        Ok(())
     }
 
     /// Settings in force.

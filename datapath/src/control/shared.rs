@@ -65,6 +65,19 @@ pub(crate) struct Shared {
     /// Drops of ports that are no more.
     pub(crate) nowhere: crate::port::Counters,
     pub(crate) config: RwLock<Arc<Config>>,
+    pub(crate) handed_in: HandedIn,
+}
+
+/// How many packets the control side has handed in to be executed, and how many of them are out.
+///
+/// They are taken in and treated in one order: once `treated` has come to what `submitted` stood at, all that were handed in by
+/// then are out, whatever came after them. (All go to one worker, which treats what is left when it ends.)
+#[derive(Debug, Default)]
+pub(crate) struct HandedIn {
+    pub(crate) submitted: AtomicU64,
+    pub(crate) treated: AtomicU64,
+    /// Held while a packet is put into the queue, so that numbers and queue agree.
+    pub(crate) order: Mutex<()>,
 }
 
 impl Shared {
@@ -102,8 +115,6 @@ pub(crate) struct WorkerShared {
     pub(crate) commanded: AtomicU64,
     pub(crate) done: AtomicU64,
     pub(crate) execute: ArrayQueue<Execute>,
-    /// Packets pushed to `execute` whose treatment is not complete.
-    pub(crate) executing: AtomicU64,
     pub(crate) registry: Registry,
     /// One order at a time, so that numbers and queue agree.
     ordering: Mutex<()>,
@@ -120,7 +131,6 @@ impl WorkerShared {
             commanded: AtomicU64::new(0),
             done: AtomicU64::new(0),
             execute: ArrayQueue::new(EXECUTE_QUEUE),
-            executing: AtomicU64::new(0),
             registry: Registry::default(),
             ordering: Mutex::new(()),
             wake: EventFd::from_value_and_flags(0, EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?,
@@ -128,10 +138,10 @@ impl WorkerShared {
         })
     }
 
-    /// Whether the worker treats no packet below `version`, and all packets handed to it for execution are out.
+    /// Whether the worker treats no packet below `version`.
     pub(crate) fn passed(&self, version: u64) -> bool {
         fence(Ordering::SeqCst);
-        self.seen.load(Ordering::Acquire) >= version && self.executing.load(Ordering::Acquire) == 0
+        self.seen.load(Ordering::Acquire) >= version
     }
 
     /// Orders `command`; returns its number, to be compared with [`Self::done`].
@@ -145,12 +155,9 @@ impl WorkerShared {
 
     /// Hands over a packet; false when there is no room.
     pub(crate) fn submit(&self, item: Execute) -> bool {
-        self.executing.fetch_add(1, Ordering::AcqRel);
         let taken = self.execute.push(item).is_ok();
         if taken {
             self.rouse();
-        } else {
-            self.executing.fetch_sub(1, Ordering::AcqRel);
         }
         taken
     }

@@ -180,12 +180,43 @@ fn flows_are_swept_and_purged_on_order() {
 }
 
 #[test]
-fn what_is_executed_is_out_once_it_is_passed() {
+fn what_was_handed_in_is_out_once_its_ticket_says_so() {
     let Setup { datapath, wires, .. } =
         setup(Config { workers: 2, spin: Duration::ZERO, ..Config::default() });
     for round in 0..200u64 {
         datapath.execute(frame(round), FlowKey::default(), vec![Action::Output(PortNo(3))]).unwrap();
-        assert!(datapath.wait_passed(0, LONG));
+        let ticket = datapath.handed_in();
+        assert!(poll_until(LONG, || datapath.is_out(ticket)));
         assert_eq!(wires[2].pop().map(|packet| tag(&packet)), Some(round));
     }
+}
+
+#[test]
+fn a_stream_of_packets_does_not_hold_up_a_ticket() {
+    let Setup { datapath, wires, .. } = setup(Config { workers: 1, ..Config::default() });
+    let hand_in = || datapath.execute(frame(1), FlowKey::default(), vec![Action::Output(PortNo(3))]);
+    hand_in().unwrap();
+    let ticket = datapath.handed_in();
+    // The queue is never empty when the ticket is looked at.
+    let treated = poll_until(LONG, || {
+        wires[2].drain();
+        while hand_in().is_ok() {}
+        datapath.is_out(ticket)
+    });
+    assert!(treated, "a packet handed in later holds up the ticket");
+}
+
+#[test]
+fn what_was_handed_in_goes_out_although_the_workers_are_replaced() {
+    let Setup { datapath, wires, .. } = setup(Config { workers: 1, ..Config::default() });
+    let mut sent = 0;
+    while sent < 900
+        && datapath.execute(frame(7), FlowKey::default(), vec![Action::Output(PortNo(3))]).is_ok()
+    {
+        sent += 1;
+    }
+    let ticket = datapath.handed_in();
+    datapath.set_config(Config { workers: 2, ..Config::default() }).unwrap();
+    assert!(poll_until(LONG, || datapath.is_out(ticket)));
+    assert_eq!(wires[2].drain().len(), sent);
 }

@@ -12,7 +12,7 @@ use packet::{Checksum, FlowKey, Layers, Packet, TooLong, edit, gso, parse};
 
 use crate::action::{Action, SetFields};
 use crate::drops::DropReason;
-use crate::worker::{Again, Out};
+use crate::worker::Out;
 
 /// A packet that actions are done to.
 pub(crate) struct Frame<'a> {
@@ -44,10 +44,9 @@ impl Frame<'_> {
                     let mut key = *self.key;
                     key.recirc_id.set(*id);
                     if last {
-                        out.recirculated.push(Again { packet: self.packet, key });
-                        return;
+                        return out.recirculate(self.packet, key);
                     }
-                    out.recirculated.push(Again { packet: self.packet.clone(), key });
+                    out.recirculate(self.packet.clone(), key);
                     used = true;
                 }
                 Action::Clone(actions) => {

@@ -29,7 +29,7 @@ use std::sync::atomic::Ordering;
 use packet::parse::{self, Layers};
 use packet::{FlowKey, Packet};
 
-pub(crate) use out::{Again, Out};
+pub(crate) use out::Out;
 
 use crate::action::PortNo;
 use crate::cache::Cache;
@@ -262,8 +262,16 @@ impl Worker {
         self.shared.coverage.execute.fetch_add(count as u64, Ordering::Relaxed);
         self.recirculate(now_ns);
         self.finish_batch();
-        self.me.executing.fetch_sub(count as u64, Ordering::AcqRel);
+        self.shared.handed_in.treated.fetch_add(count as u64, Ordering::AcqRel);
         count
+    }
+
+    /// The end: what was handed in still goes out, and what waits for a port that is full is counted as lost.
+    fn wind_up(&mut self, now_ns: u64) {
+        while self.execute_submitted(now_ns) != 0 {}
+        self.out.close();
+        self.purge_at_once();
+        self.registry.flush(&self.me.registry, true);
     }
 
     /// Receives a batch from a queue and treats it to the end.

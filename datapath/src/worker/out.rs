@@ -20,6 +20,9 @@ use crate::port::{Capabilities, Port, TxQueue};
 
 /// Frames that may wait for a port.
 const BACKLOG: usize = 1024;
+/// Packets that one batch may have recirculated. A packet may fork each time it goes round: without a bound a handful of rules
+/// would make millions of one.
+const RECIRCULATIONS: usize = 1024;
 /// Waiting frames from which on the worker stops receiving.
 const HIGH: usize = 64;
 /// How long a full port may hold back everyone.
@@ -52,7 +55,9 @@ pub(crate) struct Out {
     /// Ports with frames in their batch.
     touched: Vec<PortNo>,
     /// Packets for the next pass.
-    pub(crate) recirculated: Vec<Again>,
+    pub(super) recirculated: Vec<Again>,
+    /// How many more the batch may have.
+    recirculations_left: usize,
     drops: Vec<(PortNo, DropReason, u64)>,
     scratch: Vec<Packet>,
 }
@@ -64,6 +69,7 @@ impl Out {
             ports: Vec::new(),
             touched: Vec::new(),
             recirculated: Vec::new(),
+            recirculations_left: RECIRCULATIONS,
             drops: Vec::new(),
             scratch: Vec::new(),
         }
@@ -77,11 +83,21 @@ impl Out {
         self.ports[at] = Some(TxPort { port, queue, batch: Vec::new(), waiting: 0, full_since: None });
     }
 
+    /// Lets go of a port that is no more. What waited for it is dropped.
     pub(super) fn remove(&mut self, number: PortNo) {
-        if let Some(slot) = self.ports.get_mut(number.0 as usize) {
-            *slot = None;
+        if let Some(mut tx) = self.ports.get_mut(number.0 as usize).and_then(Option::take) {
+            self.shared.nowhere.dropped(DropReason::TxError, tx.give_up());
         }
         self.touched.retain(|touched| *touched != number);
+    }
+
+    /// Gives up what waits for ports that are full.
+    pub(super) fn close(&mut self) {
+        for tx in self.ports.iter_mut().flatten() {
+            let lost = tx.give_up();
+            tx.port.counters.dropped(DropReason::TxFull, lost);
+        }
+        self.touched.clear();
     }
 
     /// Sends `packet` to `port` with the next flush.
@@ -109,6 +125,15 @@ impl Out {
         tx.batch.append(packets);
     }
 
+    /// Has `packet` looked up again with `key` in the next pass of its batch.
+    pub(crate) fn recirculate(&mut self, packet: Packet, key: FlowKey) {
+        if self.recirculations_left == 0 {
+            return self.drop_packet(&packet, DropReason::RecircLimit);
+        }
+        self.recirculations_left -= 1;
+        self.recirculated.push(Again { packet, key });
+    }
+
     /// Counts `packet` as dropped on its port of arrival. The caller lets go of it.
     pub(crate) fn drop_packet(&mut self, packet: &Packet, reason: DropReason) {
         let port = PortNo(packet.in_port);
@@ -126,8 +151,9 @@ impl Out {
         }
     }
 
-    /// Writes down the counters, then sends all batches.
+    /// Ends a batch: writes down the counters, then sends what there is for each port.
     pub(super) fn flush(&mut self) {
+        self.recirculations_left = RECIRCULATIONS;
         for (port, reason, count) in self.drops.drain(..) {
             match self.ports.get(port.0 as usize) {
                 Some(Some(tx)) => tx.port.counters.dropped(reason, count),
@@ -231,6 +257,14 @@ impl TxPort {
             self.port.counters.dropped(DropReason::TxFull, hits.packets);
             self.waiting = BACKLOG;
         }
+    }
+
+    /// Forgets the frames that wait, as if they had never been counted as sent; returns how many there were.
+    fn give_up(&mut self) -> u64 {
+        let bytes = self.batch[..self.waiting].iter().map(|packet| packet.len() as u64).sum();
+        self.port.counters.unsent(Hits { packets: self.waiting as u64, bytes });
+        self.waiting = 0;
+        self.batch.drain(..).len() as u64
     }
 
     /// Waits a little until there may be room.

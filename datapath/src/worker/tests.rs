@@ -110,9 +110,10 @@ fn packets_come_from_the_control_side_too() {
     let packet = packet::Packet::copy_of(&frame(1, 2, 3)).unwrap();
     let version = bench.datapath.stamps().publish(|_| []);
     bench.datapath.execute(packet, key, vec![Action::Output(PortNo(1)), Action::Output(PortNo(2))]).unwrap();
-    assert!(!bench.datapath.passed(version));
+    let ticket = bench.datapath.handed_in();
+    assert!(!bench.datapath.is_out(ticket));
     bench.settle();
-    assert!(bench.datapath.passed(version));
+    assert!(bench.datapath.is_out(ticket) && bench.datapath.passed(version));
     assert_eq!((bench.received(1).len(), bench.received(2).len()), (1, 1));
 }
 
@@ -169,6 +170,35 @@ fn a_full_port_holds_back_keeps_the_order_and_drops_only_the_excess() {
     assert_ne!(last.dropped(DropReason::TxFull), 0);
     assert_eq!(last.tx.packets + last.dropped(DropReason::TxFull), 2000);
     assert_eq!(last.tx.bytes, last.tx.packets * 60);
+}
+
+#[test]
+fn frames_that_wait_for_a_port_that_goes_are_counted() {
+    let mut bench = Bench::new(Config::default(), 2);
+    bench.set_rules(vec![Rule::on_port(1, vec![Action::Output(PortNo(2))])]);
+    bench.wires(2).set_room(1);
+    (0..6).for_each(|_| bench.push(1, &frame(1, 2, 80)));
+    bench.settle();
+    let port = bench.datapath.port(PortNo(2)).unwrap();
+    bench.datapath.del_port(PortNo(2)).unwrap();
+    bench.settle();
+    assert_eq!((port.counters.read().tx.packets, port.counters.read().tx.bytes), (1, 60));
+    let coverage = bench.datapath.coverage();
+    assert!(coverage.contains(&("datapath_drop_tx_error", 5)), "{coverage:?}");
+}
+
+#[test]
+fn recirculation_that_forks_is_bounded_and_every_packet_is_accounted_for() {
+    let mut bench = Bench::new(Config::default(), 2);
+    let fork = vec![Action::Recirc(6); 4];
+    bench.set_rules(vec![Rule::on_recirc(6, fork.clone()), Rule::on_port(1, fork)]);
+    for round in 1..=2 {
+        bench.send(1, &frame(1, 2, 80));
+        let coverage = bench.datapath.coverage();
+        assert!(coverage.contains(&("datapath_recirculate", round * 1024)), "{coverage:?}");
+        let stats = bench.datapath.port_stats(PortNo(1)).unwrap();
+        assert_eq!(stats.dropped(DropReason::RecircLimit), round * (4 + 4 * 1024 - 1024));
+    }
 }
 
 #[derive(Clone, Debug)]

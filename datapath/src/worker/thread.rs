@@ -57,8 +57,7 @@ fn run(mut worker: Worker, mut watch: Watch) {
         watch.agree_with(&worker);
         sleep(&mut worker, &watch.epoll, now_ns);
     }
-    worker.purge_at_once();
-    worker.registry.flush(&worker.me.registry, true);
+    worker.wind_up(clock::monotonic_ns());
     worker.me.lie_down();
 }
 

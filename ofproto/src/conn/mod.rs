@@ -15,7 +15,8 @@
 //! - A turn of a connection takes a millisecond at most, so an echo never waits for another connection's dump or bundle.
 //! - Answers keep the order of requests: while one is under way, nothing else is read from its connection.
 //! - One connection at a time changes the tables over several turns; others that want to wait, those that only ask go on.
-//! - A barrier is answered when every worker has passed the version that was in force when it was read.
+//! - A barrier is answered when every worker has passed the version that was in force when it was read, and the packets that
+//!   controllers sent before it are out. Packets sent meanwhile do not hold it up.
 //! - Every queue is bounded: requests are not read while answers wait, packet-ins and notices are dropped for who does not read.
 //!
 //! Names, texts of the log, errors and the order of ports in replies are those of Open vSwitch 3.1.

@@ -33,12 +33,14 @@ pub(super) enum Progress {
 /// A request under way.
 #[derive(Debug)]
 pub(crate) enum Work {
-    /// A barrier: answered once every worker has passed the version.
+    /// A barrier: answered once every worker has passed the version, and the packets sent before it are out.
     Barrier {
         /// Of the request.
         xid: u32,
         /// The version in force when the barrier was read.
         version: u64,
+        /// [`Bridge::packets_handed_in`] when the barrier was read.
+        packets: u64,
     },
     /// A dump of flows.
     Flows {
@@ -86,8 +88,8 @@ impl Work {
         budget: &Budget,
     ) -> Progress {
         match self {
-            Self::Barrier { xid, version } => {
-                if !bridge.has_passed(*version) {
+            Self::Barrier { xid, version, packets } => {
+                if !bridge.has_passed(*version) || !bridge.are_out(*packets) {
                     return Progress::Waiting;
                 }
                 conn.reply(*xid, &Message::BarrierReply);

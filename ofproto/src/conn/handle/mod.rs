@@ -174,8 +174,8 @@ fn dispatch(turn: &mut Turn<'_>, message: Message, bytes: &Bytes) -> Result<Outc
         Message::GetConfigRequest => switch::get_config(turn)?,
         Message::SetConfig(config) => switch::set_config(turn, config)?,
         Message::BarrierRequest => {
-            let (xid, version) = (turn.xid, turn.bridge.version());
-            turn.start(Work::Barrier { xid, version });
+            let (xid, version, packets) = (turn.xid, turn.bridge.version(), turn.bridge.packets_handed_in());
+            turn.start(Work::Barrier { xid, version, packets });
         }
         Message::PortMod(port_mod) => port::port_mod(turn, &port_mod)?,
         Message::TableMod(table_mod) => table::table_mod(turn, &table_mod)?,
