@@ -6,7 +6,6 @@ use openflow::message::{AsyncConfig, AsyncKind, Dialect, Role, StatsRequest};
 
 use super::bundle::BundleSet;
 use super::config::ConnKind;
-use super::handle::bundle::BundleRequest;
 
 /// Bytes of a packet that missed, unless a controller asks for another number.
 const DEFAULT_MISS_SEND_LEN: u16 = 128;
@@ -27,7 +26,7 @@ pub(crate) struct Session {
     /// A multipart request of which not all parts have come: its transaction and what it is.
     pub(crate) partial: Option<(u32, std::mem::Discriminant<StatsRequest>)>,
     /// Open bundles.
-    pub(crate) bundles: BundleSet<BundleRequest>,
+    pub(crate) bundles: BundleSet,
     /// Whether something was received that a controller says only when it has taken us in.
     pub(crate) admitted: bool,
 }

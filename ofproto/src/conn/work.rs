@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use openflow::OfError;
-use openflow::message::{Aggregate, BundleControl, Message, ReplyWriter, StatsReply};
+use openflow::message::{Aggregate, BundleControl, Dialect, Message, ReplyWriter, StatsReply};
 
 use super::budget::Budget;
-use super::bundle::{Bundle, Entry};
+use super::bundle::Bundle;
 use super::devices::Devices;
-use super::handle::bundle::{BundleRequest, reply_to};
+use super::handle::bundle::{BundleRequest, reply_to, request_of};
 use super::handle::{flow, group, packet_out, port, table};
 use super::ofconn::OfConn;
 use crate::{Bridge, Rule, TABLES, Txn};
@@ -170,10 +170,11 @@ pub(crate) struct Commit {
     request: Bytes,
     control: BundleControl,
     atomic: bool,
-    entries: std::vec::IntoIter<Entry<BundleRequest>>,
+    dialect: Dialect,
+    messages: std::vec::IntoIter<Bytes>,
     txn: Option<Txn>,
     /// What is done, in order, once the tables have changed.
-    after: Vec<Entry<BundleRequest>>,
+    after: VecDeque<Bytes>,
 }
 
 impl Commit {
@@ -181,7 +182,8 @@ impl Commit {
         xid: u32,
         request: &Bytes,
         control: BundleControl,
-        bundle: Bundle<BundleRequest>,
+        bundle: Bundle,
+        dialect: Dialect,
         bridge: &Bridge,
     ) -> Self {
         Self {
@@ -189,9 +191,10 @@ impl Commit {
             request: request.clone(),
             control,
             atomic: bundle.is_atomic(),
-            entries: bundle.entries.into_iter(),
+            dialect,
+            messages: bundle.messages.into_iter(),
             txn: Some(bridge.begin()),
-            after: Vec::new(),
+            after: VecDeque::new(),
         }
     }
 
@@ -203,16 +206,17 @@ impl Commit {
         now_ns: u64,
         budget: &Budget,
     ) -> Progress {
-        while let Some(entry) = self.entries.next() {
-            if let Err(error) = self.start(&entry.request, bridge, now_ns) {
-                // Dropping the transaction takes back what was done so far.
-                self.txn = None;
-                conn.refuse(&entry.message, error);
-                conn.refuse(&self.request, OfError::OFPBFC_MSG_FAILED);
-                return Progress::Done;
-            }
-            if !matches!(entry.request, BundleRequest::FlowMod(_)) {
-                self.after.push(entry);
+        while let Some(message) = self.messages.next() {
+            match self.start(&message, bridge, now_ns) {
+                Ok(true) => self.after.push_back(message),
+                Ok(false) => {}
+                Err(error) => {
+                    // Dropping the transaction takes back what was done so far.
+                    self.txn = None;
+                    conn.refuse(&message, error);
+                    conn.refuse(&self.request, OfError::OFPBFC_MSG_FAILED);
+                    return Progress::Done;
+                }
             }
             if budget.is_spent() {
                 return Progress::More;
@@ -221,27 +225,31 @@ impl Commit {
         if let Some(txn) = self.txn.take() {
             txn.commit();
         }
-        for entry in std::mem::take(&mut self.after) {
-            if let Err(error) = finish(&entry.request, bridge, devices, now_ns) {
-                conn.refuse(&entry.message, error);
+        while let Some(message) = self.after.pop_front() {
+            let request = request_of(&message, &self.dialect);
+            if let Err(error) = request.and_then(|request| finish(&request, bridge, devices, now_ns)) {
+                conn.refuse(&message, error);
+            }
+            if budget.is_spent() {
+                return Progress::More;
             }
         }
         conn.reply(self.xid, &Message::BundleControl(reply_to(&self.control)));
         Progress::Done
     }
 
-    /// Does out of sight what can be taken back, and checks the rest.
-    fn start(&mut self, request: &BundleRequest, bridge: &Bridge, now_ns: u64) -> Result<(), OfError> {
-        match request {
+    /// Does out of sight what can be taken back, and checks the rest; whether that is still to be done.
+    fn start(&mut self, message: &Bytes, bridge: &Bridge, now_ns: u64) -> Result<bool, OfError> {
+        match request_of(message, &self.dialect)? {
             BundleRequest::FlowMod(fm) => match &mut self.txn {
-                Some(txn) => txn.apply(fm, now_ns),
+                Some(txn) => txn.apply(&fm, now_ns).map(|()| false),
                 None => Err(OfError::OFPBFC_MSG_FAILED),
             },
             // A change of a port cannot be taken back.
             BundleRequest::PortMod(_) if self.atomic => Err(OfError::OFPBFC_MSG_FAILED),
-            BundleRequest::PortMod(port_mod) => port::check_mod(bridge, port_mod).map(|_| ()),
-            BundleRequest::GroupMod(group_mod) => group::group_mod(group_mod),
-            BundleRequest::PacketOut(_) => Ok(()),
+            BundleRequest::PortMod(port_mod) => port::check_mod(bridge, &port_mod).map(|_| true),
+            BundleRequest::GroupMod(group_mod) => group::group_mod(&group_mod).map(|()| false),
+            BundleRequest::PacketOut(_) => Ok(true),
         }
     }
 }

@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 use openflow::message::{
-    self, BundleAdd, BundleCommand, BundleControl, BundleFlags, GroupMod, Message, PacketOut, PortMod,
+    self, BundleAdd, BundleCommand, BundleControl, BundleFlags, Dialect, GroupMod, Message, PacketOut,
+    PortMod,
 };
 use openflow::{FlowMod, OfError};
 
 use super::{Outcome, Turn, flow, packet_out};
-use crate::conn::bundle::Entry;
 use crate::conn::work::{Commit, Work};
 
 /// What a message of a bundle asks for.
@@ -54,31 +54,43 @@ fn commit(turn: &mut Turn<'_>, control: BundleControl, bytes: &Bytes) -> Result<
         return Ok(Outcome::Wait);
     }
     let bundle = turn.session()?.bundles.take(control.bundle_id, control.flags)?;
-    let commit = Commit::new(turn.xid, bytes, control, bundle, turn.bridge);
+    let dialect = turn.session()?.dialect;
+    let commit = Commit::new(turn.xid, bytes, control, bundle, dialect, turn.bridge);
     *turn.writer = Some(turn.conn.token());
     turn.start(Work::Commit(Box::new(commit)));
     Ok(Outcome::Done)
 }
 
+/// Reads what a message that adds to a bundle asks for, and checks what does not depend on the tables.
+pub(in crate::conn) fn request_of(message: &Bytes, dialect: &Dialect) -> Result<BundleRequest, OfError> {
+    match message::decode(message, dialect)? {
+        (_, Message::BundleAdd(add)) => inner_request(&add.message, dialect),
+        _ => Err(OfError::OFPBFC_MSG_BAD_LEN),
+    }
+}
+
+fn inner_request(message: &Bytes, dialect: &Dialect) -> Result<BundleRequest, OfError> {
+    let (_, message) = message::decode(message, dialect)?;
+    match message {
+        Message::FlowMod(mut fm) => {
+            flow::check(&mut fm, dialect.version)?;
+            Ok(BundleRequest::FlowMod(fm))
+        }
+        Message::PortMod(port_mod) => Ok(BundleRequest::PortMod(port_mod)),
+        Message::GroupMod(group_mod) => Ok(BundleRequest::GroupMod(group_mod)),
+        Message::PacketOut(mut out) => {
+            packet_out::check(&mut out, dialect.version)?;
+            Ok(BundleRequest::PacketOut(out))
+        }
+        _ => Err(OfError::OFPBFC_MSG_UNSUP),
+    }
+}
+
+/// Adds a message that could be read. It is read again when the bundle is committed: see [`crate::conn::bundle`] for why.
 pub(super) fn add(turn: &mut Turn<'_>, add: &BundleAdd, bytes: &Bytes) -> Result<(), OfError> {
     turn.may_change()?;
     let now_ms = turn.now_ns / 1_000_000;
     let session = turn.session()?;
-    let (_, message) = message::decode(&add.message, &session.dialect)?;
-    let version = session.dialect.version;
-    let request = match message {
-        Message::FlowMod(mut fm) => {
-            flow::check(&mut fm, version)?;
-            BundleRequest::FlowMod(fm)
-        }
-        Message::PortMod(port_mod) => BundleRequest::PortMod(port_mod),
-        Message::GroupMod(group_mod) => BundleRequest::GroupMod(group_mod),
-        Message::PacketOut(mut out) => {
-            packet_out::check(&mut out, version)?;
-            BundleRequest::PacketOut(out)
-        }
-        _ => return Err(OfError::OFPBFC_MSG_UNSUP),
-    };
-    let entry = Entry { message: bytes.clone(), request };
-    turn.session()?.bundles.add(add.bundle_id, add.flags, bytes, entry, now_ms)
+    inner_request(&add.message, &session.dialect)?;
+    session.bundles.add(add.bundle_id, add.flags, bytes, now_ms)
 }
