@@ -28,6 +28,8 @@ use crate::config::FailMode;
 const OPENFLOW_PORT: u16 = 6653;
 /// Events of the bridge that are passed on in one turn.
 const EVENTS_PER_TURN: usize = 512;
+/// The most connections that came in by the doors of one bridge, and the most snoopers.
+const MAX_CAME_IN: usize = 256;
 /// How soon to look again whether workers have passed a version, ms.
 const BARRIER_POLL_MS: u64 = 1;
 
@@ -266,7 +268,7 @@ impl BridgeConns {
 
     fn accept(&mut self, world: &mut World) {
         for index in 0..self.doors.len() {
-            while let Some((stream, name)) = self.doors[index].accept(&world.net) {
+            while let Some((stream, name)) = self.doors[index].accept(&world.net, self.now_ms) {
                 let name = name.unwrap_or_else(|| {
                     world.unix_serial += 1;
                     format!("unix#{}", world.unix_serial - 1)
@@ -277,7 +279,23 @@ impl BridgeConns {
         }
     }
 
+    /// Whether there is room for one more who comes in by a door.
+    fn has_room(&self, purpose: &Purpose) -> bool {
+        match purpose {
+            Purpose::Snoop => self.snoops.len() < MAX_CAME_IN,
+            Purpose::Management | Purpose::Controller(_) => {
+                self.conns.iter().filter(|conn| conn.rconn.came_in()).count() < MAX_CAME_IN
+            }
+        }
+    }
+
     fn take_in(&mut self, stream: Stream, name: &str, purpose: &Purpose, world: &mut World) {
+        if !self.has_room(purpose) {
+            world.refused += 1;
+            let bridge = self.bridge.name();
+            tracing::warn!(target: "connmgr", "{bridge}<->{name}: refused, there are {MAX_CAME_IN} connections already");
+            return;
+        }
         let Some(token) = world.tokens.take() else {
             tracing::error!(target: "connmgr", "{name}: too many connections");
             return;
@@ -572,7 +590,8 @@ impl BridgeConns {
         let primaries = self.primaries();
         let view = primaries.as_ref().map(|(all, probe_ms)| (&all[..], *probe_ms));
         let poll = waits.then_some(self.now_ms + BARRIER_POLL_MS);
-        conns.chain(poll).chain(self.fail_open.deadline(view)).min()
+        let doors = self.doors.iter().filter_map(Door::deadline_ms);
+        conns.chain(doors).chain(poll).chain(self.fail_open.deadline(view)).min()
     }
 }
 

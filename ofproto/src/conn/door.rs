@@ -15,6 +15,9 @@ const IGNORED_AT_ONCE: usize = 64;
 /// Copies that may wait for a slow snooper before it loses some.
 const SNOOP_QUEUE: usize = 1000;
 
+/// How soon to look again who is there when nobody could be let in, for want of descriptors or memory.
+const RETRY_MS: u64 = 1000;
+
 /// Who comes in by a door.
 #[derive(Clone, Debug)]
 pub(crate) enum Purpose {
@@ -33,6 +36,8 @@ pub(crate) struct Door {
     token: Token,
     purpose: Purpose,
     ready: bool,
+    /// When to try again, after a failure: of those who wait already no event will tell.
+    retry_ms: Option<u64>,
 }
 
 impl Door {
@@ -40,7 +45,7 @@ impl Door {
     pub(crate) fn open(target: &Target, token: Token, purpose: Purpose, net: &Net) -> io::Result<Self> {
         let mut listener = Listener::bind(target, 0o750)?;
         listener.register(&net.registry, token)?;
-        Ok(Self { listener, token, purpose, ready: true })
+        Ok(Self { listener, token, purpose, ready: true, retry_ms: None })
     }
 
     /// Under which the socket is registered.
@@ -64,23 +69,37 @@ impl Door {
     }
 
     /// The next one who came, with a name unless it came by a Unix-domain socket.
-    pub(crate) fn accept(&mut self, net: &Net) -> Option<(Stream, Option<String>)> {
+    pub(crate) fn accept(&mut self, net: &Net, now_ms: u64) -> Option<(Stream, Option<String>)> {
+        let was_failing = self.retry_ms.is_some();
+        self.ready |= self.retry_ms.is_some_and(|at| at <= now_ms);
         while self.ready {
             match self.listener.accept(&net.tls) {
-                Ok(accepted) => return Some(accepted),
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.ready = false,
+                Ok(accepted) => {
+                    self.retry_ms = None;
+                    return Some(accepted);
+                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    (self.ready, self.retry_ms) = (false, None);
+                }
                 Err(e)
                     if matches!(e.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted) => {}
                 Err(e) if e.kind() == io::ErrorKind::InvalidData => {
                     tracing::warn!(target: "stream_ssl", "refusing connection: {e}");
                 }
                 Err(e) => {
-                    tracing::warn!(target: "connmgr", "accept failed ({e})");
-                    self.ready = false;
+                    if !was_failing {
+                        tracing::warn!(target: "connmgr", "accept failed ({e})");
+                    }
+                    (self.ready, self.retry_ms) = (false, Some(now_ms + RETRY_MS));
                 }
             }
         }
         None
+    }
+
+    /// When to ask again who is there although no event told of anybody.
+    pub(crate) fn deadline_ms(&self) -> Option<u64> {
+        self.retry_ms
     }
 
     /// Closes the door.
@@ -155,5 +174,28 @@ impl Snoop {
     pub(crate) fn close(mut self, net: &Net) {
         // A socket that is closed is forgotten by the kernel anyway.
         let _ = self.vconn.stream_mut().deregister(&net.registry);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_to_accept_is_tried_again_by_the_clock() {
+        let dir = tempfile::tempdir().unwrap();
+        let poll = mio::Poll::new().unwrap();
+        let net = Net { registry: poll.registry().try_clone().unwrap(), tls: stream::TlsFiles::default() };
+        let path = dir.path().join("br0.mgmt");
+        let target = Target::ListenUnix(path.clone());
+        let mut door = Door::open(&target, Token(1), Purpose::Management, &net).unwrap();
+        assert!(door.accept(&net, 0).is_none());
+        assert_eq!(door.deadline_ms(), None);
+        // As if the process had had no descriptor left when somebody came.
+        let _client = std::os::unix::net::UnixStream::connect(&path).unwrap();
+        door.retry_ms = Some(RETRY_MS);
+        assert!(door.accept(&net, RETRY_MS - 1).is_none());
+        assert!(door.accept(&net, RETRY_MS).is_some());
+        assert_eq!(door.deadline_ms(), None);
     }
 }

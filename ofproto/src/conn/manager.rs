@@ -29,6 +29,8 @@ pub(super) struct World {
     pub(super) rundir: PathBuf,
     /// Number of the next one who comes by a Unix-domain socket.
     pub(super) unix_serial: u64,
+    /// Connections that were refused for want of room.
+    pub(super) refused: u64,
 }
 
 /// The connections of all bridges.
@@ -50,6 +52,7 @@ impl ConnManager {
             tokens: Tokens::new(tokens),
             rundir,
             unix_serial: 0,
+            refused: 0,
         };
         Self { world, bridges: BTreeMap::new(), now_ns: 0, busy: false }
     }
@@ -86,6 +89,11 @@ impl ConnManager {
         if let Some(conns) = self.bridges.get_mut(name) {
             conns.bridge_changed(&mut self.world, now_ns);
         }
+    }
+
+    /// How many who came in were refused, because too many were in already.
+    pub fn refused(&self) -> u64 {
+        self.world.refused
     }
 
     /// State of the controllers of a bridge, by target.

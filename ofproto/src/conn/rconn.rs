@@ -48,6 +48,11 @@ pub(crate) struct Rconn {
 }
 
 impl Rconn {
+    /// Whether the other side opened it.
+    pub(crate) fn came_in(&self) -> bool {
+        self.target.is_none()
+    }
+
     /// One that we open. Nothing happens before the first [`run`](Self::run).
     pub(crate) fn active(
         name: String,

@@ -151,3 +151,25 @@ fn standalone_without_a_controller_forwards_when_probes_run_out() {
     assert!(start.elapsed() > Duration::from_secs(14), "three probes take 15 s");
     assert!(!bench.ofctl("dump-flows br0").contains("NORMAL"), "the rule is hidden");
 }
+
+#[test]
+fn who_comes_when_too_many_are_in_is_refused_and_counted() {
+    let bench = Bench::new();
+    let connect = || {
+        let peer = UnixStream::connect(bench.socket("br0.mgmt")).expect("a connection");
+        peer.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
+        peer
+    };
+    let mut hello = [0; 8];
+    let mut crowd: Vec<_> = (0..256).map(|_| connect()).collect();
+    crowd.iter_mut().for_each(|peer| peer.read_exact(&mut hello).expect("a hello"));
+    assert_eq!(connect().read(&mut hello).expect("an end"), 0, "one too many was let in");
+    let (tell, told) = std::sync::mpsc::channel();
+    bench.order(move |manager, _| tell.send(manager.refused()).expect("somebody waits"));
+    assert_eq!(told.recv().expect("a number"), 1);
+    crowd.clear();
+    let start = Instant::now();
+    while connect().read(&mut hello).expect("an answer") == 0 {
+        assert!(start.elapsed() < Duration::from_secs(5), "there is room again, and nobody is let in");
+    }
+}

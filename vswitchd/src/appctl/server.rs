@@ -5,6 +5,7 @@ use std::fs::{self, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use mio::event::Event;
 use mio::net::{UnixListener, UnixStream};
@@ -16,6 +17,8 @@ use super::registry::{Answer, Outcome, Pending, Registry};
 
 /// The most clients at once; more wait in the kernel's queue.
 const MAX_CLIENTS: usize = 64;
+/// How soon to look again who is there when nobody could be let in, for want of descriptors or memory.
+const RETRY: Duration = Duration::from_secs(1);
 /// The longest request.
 const MAX_REQUEST: usize = 1 << 20;
 
@@ -27,6 +30,13 @@ pub struct Server<C> {
     next_token: usize,
     clients: HashMap<Token, Client<C>>,
     commands: Registry<C>,
+    poll: Poll,
+    /// Whether somebody may be waiting to be let in: no event will tell of those again.
+    knocked: bool,
+    /// When to try again, after a failure.
+    retry: Option<Instant>,
+    /// Whether it was said that there is no room.
+    is_full: bool,
 }
 
 struct Client<C> {
@@ -58,30 +68,39 @@ impl<C> Server<C> {
             next_token: first_token.0 + 1,
             clients: HashMap::new(),
             commands,
+            poll: poll.try_clone()?,
+            knocked: true,
+            retry: None,
+            is_full: false,
         })
     }
 
     /// Takes an event for one of the server's tokens.
-    pub fn ready(&mut self, event: &Event, poll: &Poll, context: &mut C) {
+    pub fn ready(&mut self, event: &Event, context: &mut C) {
         if event.token() == self.listener_token {
-            self.accept(poll);
+            self.knocked = true;
             return;
         }
         let Some(client) = self.clients.get_mut(&event.token()) else { return };
         client.read(&self.commands, context);
         client.write();
         self.drop_closed();
-        self.accept(poll);
     }
 
-    /// Asks commands that answer later whether they do now. Call after each turn of the control loop.
-    pub fn run(&mut self, context: &mut C) {
+    /// Lets in who waits, and asks commands that answer later whether they do now. Call after each turn of the control loop.
+    pub fn run(&mut self, now: Instant, context: &mut C) {
         for client in self.clients.values_mut().filter(|client| client.pending.is_some()) {
             client.poll_pending(context);
             client.read(&self.commands, context);
             client.write();
         }
         self.drop_closed();
+        self.accept(now);
+    }
+
+    /// When [`run`](Self::run) is to be called although nothing happens.
+    pub fn next_wakeup(&self) -> Option<Instant> {
+        self.retry
     }
 
     /// Whether a command waits for its answer, so that [`run`](Self::run) is wanted soon.
@@ -89,14 +108,48 @@ impl<C> Server<C> {
         self.clients.values().any(|client| client.pending.is_some())
     }
 
-    fn accept(&mut self, poll: &Poll) {
-        while self.clients.len() < MAX_CLIENTS {
-            let Ok((mut stream, _)) = self.listener.accept() else { return };
-            let token = Token(self.next_token);
-            self.next_token += 1;
-            if poll.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE).is_ok() {
-                self.clients.insert(token, Client::new(stream));
+    fn accept(&mut self, now: Instant) {
+        let was_failing = self.retry.is_some();
+        self.knocked |= self.retry.is_some_and(|at| at <= now);
+        while self.knocked && self.has_room() {
+            match self.listener.accept() {
+                Ok((stream, _)) => {
+                    self.retry = None;
+                    self.take_in(stream);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    (self.knocked, self.retry) = (false, None);
+                }
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted
+                    ) => {}
+                Err(error) => {
+                    if !was_failing {
+                        tracing::warn!(target: "unixctl", "{}: accept failed: {error}", self.path.display());
+                    }
+                    (self.knocked, self.retry) = (false, Some(now + RETRY));
+                }
             }
+        }
+    }
+
+    /// Whether one more may come in; says once when there is no room any more.
+    fn has_room(&mut self) -> bool {
+        let is_full = self.clients.len() >= MAX_CLIENTS;
+        if is_full && !self.is_full {
+            tracing::warn!(target: "unixctl", "{}: {MAX_CLIENTS} clients, more have to wait", self.path.display());
+        }
+        self.is_full = is_full;
+        !is_full
+    }
+
+    fn take_in(&mut self, mut stream: UnixStream) {
+        let token = Token(self.next_token);
+        self.next_token += 1;
+        if self.poll.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE).is_ok() {
+            self.clients.insert(token, Client::new(stream));
         }
     }
 
@@ -255,10 +308,10 @@ mod tests {
         for _ in 0..500 {
             poll.poll(&mut events, Some(Duration::from_millis(5))).unwrap();
             for event in &events {
-                server.ready(event, poll.registry(), &mut context);
+                server.ready(event, &mut context);
             }
             context += 1;
-            server.run(&mut context);
+            server.run(Instant::now(), &mut context);
             let mut buffer = [0; 512];
             match client.read(&mut buffer) {
                 Ok(0) => return reply + "<closed>",
@@ -292,6 +345,52 @@ mod tests {
         );
         let reply = exchange(r#"{"id":1,"method":"count","params":[1]}"#, "}");
         assert!(reply.contains("non-string argument"));
+    }
+
+    #[test]
+    fn who_waits_for_room_comes_in_when_there_is_some() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.ctl");
+        let mut poll = mio::Poll::new().unwrap();
+        let mut server = Server::listen(&path, poll.registry(), Token(7), commands()).unwrap();
+        let mut waiting: Vec<_> =
+            (0..MAX_CLIENTS + 1).map(|_| std::os::unix::net::UnixStream::connect(&path).unwrap()).collect();
+        let (mut context, mut events) = (0, mio::Events::with_capacity(128));
+        let mut turn = |server: &mut Server<u32>| {
+            poll.poll(&mut events, Some(Duration::from_millis(5))).unwrap();
+            events.iter().for_each(|event| server.ready(event, &mut context));
+            server.run(Instant::now(), &mut context);
+        };
+        (0..5).for_each(|_| turn(&mut server));
+        assert_eq!(server.clients.len(), MAX_CLIENTS);
+        let last = waiting.pop().unwrap();
+        waiting.truncate(1);
+        for _ in 0..100 {
+            if server.clients.len() == 2 {
+                break;
+            }
+            turn(&mut server);
+        }
+        let mut reader = &last;
+        reader.write_all(br#"{"id":1,"method":"count","params":[]}"#).unwrap();
+        (0..5).for_each(|_| turn(&mut server));
+        assert_ne!(reader.read(&mut [0; 64]).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_failure_to_accept_is_tried_again_by_the_clock() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.ctl");
+        let poll = mio::Poll::new().unwrap();
+        let mut server = Server::listen(&path, poll.registry(), Token(7), commands()).unwrap();
+        let now = Instant::now();
+        // As if the process had had no descriptor left when somebody came.
+        let _client = std::os::unix::net::UnixStream::connect(&path).unwrap();
+        (server.knocked, server.retry) = (false, Some(now + RETRY));
+        server.run(now, &mut 0);
+        assert_eq!((server.clients.len(), server.next_wakeup()), (0, Some(now + RETRY)));
+        server.run(now + RETRY, &mut 0);
+        assert_eq!((server.clients.len(), server.next_wakeup()), (1, None));
     }
 
     #[test]

@@ -96,7 +96,7 @@ pub fn run(log: Vlog, options: Options, startup: Startup) -> Result<(), ControlE
     let mut startup = Some(startup);
     let mut events = Events::with_capacity(256);
     while control.exit != Exit::TornDown || server.as_ref().is_some_and(Server::has_pending) {
-        let wait = control.wait(server.as_ref().is_some_and(Server::has_pending));
+        let wait = control.wait(server.as_ref());
         match poll.poll(&mut events, Some(wait)) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(io("epoll")(error)),
             _ => {}
@@ -107,7 +107,7 @@ pub fn run(log: Vlog, options: Options, startup: Startup) -> Result<(), ControlE
                 tokens::Owner::Waker => {}
                 tokens::Owner::Appctl => {
                     if let Some(server) = &mut server {
-                        server.ready(event, poll.registry(), &mut control);
+                        server.ready(event, &mut control);
                     }
                 }
                 tokens::Owner::OpenFlow => control.connections.ready(event.token()),
@@ -116,7 +116,7 @@ pub fn run(log: Vlog, options: Options, startup: Startup) -> Result<(), ControlE
         }
         control.turn();
         if let Some(server) = &mut server {
-            server.run(&mut control);
+            server.run(Instant::now(), &mut control);
         }
         if control.reconciler.first_config_done()
             && let Some(mut startup) = startup.take()
@@ -159,12 +159,13 @@ impl Control {
     }
 
     /// How long the loop may wait for something to happen.
-    fn wait(&self, pending: bool) -> Duration {
-        if pending {
+    fn wait(&self, server: Option<&Server<Self>>) -> Duration {
+        if server.is_some_and(Server::has_pending) {
             return PENDING_WAIT;
         }
         let now = Instant::now();
-        let wanted = [self.reconciler.next_wakeup(), self.history.next_wakeup()];
+        let server = server.and_then(Server::next_wakeup);
+        let wanted = [self.reconciler.next_wakeup(), self.history.next_wakeup(), server];
         let instants = wanted.into_iter().flatten().map(|at| at.saturating_duration_since(now));
         let now_ns = clock::now_ns();
         let nanos = [self.connections.next_wakeup(), Some(self.switch.next_wakeup())];
@@ -186,8 +187,8 @@ impl Control {
         let now_ns = clock::now_ns();
         self.connections.run(now_ns);
         self.switch.run(now_ns);
-        let datapath = &self.datapath;
-        self.history.run(Instant::now(), || datapath.coverage());
+        let (datapath, connections) = (&self.datapath, &self.connections);
+        self.history.run(Instant::now(), || counters(datapath, connections));
     }
 
     fn obey(&mut self, wishes: &[Wish]) {
@@ -222,7 +223,7 @@ impl Control {
 
     /// All coverage counters.
     pub fn coverage(&self) -> Vec<Counter> {
-        self.datapath.coverage()
+        counters(&self.datapath, &self.connections)
     }
 
     /// The text of `coverage/show`.
@@ -237,4 +238,11 @@ impl Control {
         let rules: usize = bridges.iter().map(|bridge| bridge.flow_count()).sum();
         format!("flows:{} ports:{ports} rules:{rules}\n", self.datapath.flow_count())
     }
+}
+
+/// All coverage counters.
+fn counters(datapath: &Datapath, connections: &ConnManager) -> Vec<Counter> {
+    let mut counters = datapath.coverage();
+    counters.push(("connmgr_refused", connections.refused()));
+    counters
 }

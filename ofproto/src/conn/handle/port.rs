@@ -61,6 +61,16 @@ pub(super) fn stats(turn: &mut Turn<'_>, port: OfPort) {
 fn stats_of(turn: &Turn<'_>, port: &Port, device: Option<&LinkStats>) -> PortStats {
     let (duration_sec, duration_nsec) = age(port.created_ns, turn.now_ns);
     let named = PortStats { port_no: port.number, duration_sec, duration_nsec, ..PortStats::default() };
+    if port.peer.is_some() {
+        let (rx, tx) = (port.rx.totals().hits, port.tx.totals().hits);
+        return PortStats {
+            rx_packets: rx.packets,
+            rx_bytes: rx.bytes,
+            tx_packets: tx.packets,
+            tx_bytes: tx.bytes,
+            ..named
+        };
+    }
     let Some(counted) = port.dp.and_then(|number| turn.devices.datapath().port_stats(number)) else {
         return named;
     };
