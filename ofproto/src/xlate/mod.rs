@@ -96,8 +96,8 @@ pub(crate) struct Xlate<'a> {
     effect_due: bool,
     /// These are the actions of a packet-out.
     packet_out: bool,
-    /// The packet has gone through a patch port.
-    is_abroad: bool,
+    /// The bridge that the packet came to first.
+    home: BridgeId,
     was_mpls: bool,
     /// Steps left for after a recirculation, collected on the way out of the walk.
     frozen: Option<Vec<Step>>,
@@ -269,7 +269,7 @@ impl<'a> Xlate<'a> {
             in_action_set: false,
             effect_due: false,
             packet_out: false,
-            is_abroad: false,
+            home: bridge.id,
             was_mpls: false,
             frozen: None,
             tracer,

@@ -97,25 +97,19 @@ impl Xlate<'_> {
         }
     }
 
-    /// Goes through a patch port into the bridge at its other end, and comes back.
+    /// Goes through a patch port into the bridge at its other end, and comes back. Without a peer whose peer it is, nothing
+    /// happens, and nothing is said of it.
     fn patch(&mut self, port: &Port, peer: &str) {
         let state = self.state;
         let there = state.by_patch.get(peer).and_then(|(id, number)| Some((state.bridges.get(id)?, *number)));
-        let Some((bridge, number)) = there else {
-            self.note(Kind::Detail, || "Nonexistent patch port peer".into());
-            return;
-        };
+        let Some((bridge, number)) = there else { return };
         let mutual =
             bridge.ports.get(&number).filter(|other| other.peer.as_deref() == Some(port.name.as_str()));
-        let Some(other) = mutual else {
-            self.note(Kind::Detail, || "Nonexistent patch port peer".into());
-            return;
-        };
+        let Some(other) = mutual else { return };
         self.ledger.owe(&port.tx);
         self.ledger.owe(&other.rx);
         let place = self.tracer.as_ref().map(super::trace::Tracer::place);
         let saved = self.enter(bridge, number);
-        let abroad = std::mem::replace(&mut self.is_abroad, true);
         self.enter_bridge_node();
         if self.may_receive_quietly(number) {
             self.table = 0;
@@ -124,7 +118,6 @@ impl Xlate<'_> {
             self.finish_freezing();
         }
         self.leave(saved);
-        self.is_abroad = abroad;
         if let (Some(tracer), Some(place)) = (&mut self.tracer, place) {
             tracer.go(place);
         }

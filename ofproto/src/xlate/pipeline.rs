@@ -109,12 +109,12 @@ impl<'a> Xlate<'a> {
         if self.tracer.is_none() {
             return;
         }
-        let table = self.table;
+        let (table, abroad) = (self.table, self.bridge.id != self.home);
         let what = match found {
             Found::Rule(rule) => describe(rule),
             // As Open vSwitch names the rules that it has for this, but for those of the bridge that the packet came to first.
-            Found::PacketIn if self.is_abroad => "reg0=0x1, priority 0".to_owned(),
-            Found::Nothing if self.is_abroad => "reg0=0x2, priority 0".to_owned(),
+            Found::PacketIn if abroad => "reg0=0x1, priority 0".to_owned(),
+            Found::Nothing if abroad => "reg0=0x2, priority 0".to_owned(),
             Found::PacketIn | Found::Nothing => "No match.".to_owned(),
             Found::Fragment => {
                 "Packets are IP fragments and the fragment handling mode is \"drop\".".to_owned()

@@ -223,6 +223,43 @@ fn packet_out_counts_and_arrives() {
 }
 
 #[test]
+fn patch_ports_count_what_goes_through() {
+    let pair = Pair::new("secure");
+    pair.both(|side| {
+        side.sandbox.add_bridge("br1", &[]);
+        for words in [
+            "set bridge br1 fail_mode=secure",
+            "add-port br0 a -- set interface a type=patch options:peer=b ofport_request=8",
+            "add-port br1 b -- set interface b type=patch options:peer=a ofport_request=9",
+            "add-port br0 lone -- set interface lone type=patch options:peer=nobody ofport_request=10",
+        ] {
+            side.sandbox.vsctl(&words.split(' ').collect::<Vec<_>>());
+        }
+    });
+    let frame = "ffffffffffff02000000000908000123456789";
+    pair.ofctl("add-flow br1 in_port=9,actions=in_port");
+    pair.ofctl("add-flow br0 in_port=1,actions=output:8,output:10");
+    for _ in 0..3 {
+        pair.ofctl(&format!("packet-out br0 in_port=1,packet={frame},actions=table"));
+    }
+    for version in VERSIONS {
+        for port in ["br0 a", "br0 lone", "br1 b"] {
+            pair.ofctl(&format!("-O {version} dump-ports {port}"));
+        }
+    }
+    for port in ["a", "b", "lone"] {
+        let (ours, theirs) = pair.both(|side| {
+            let statistics = || side.sandbox.vsctl(&["get", "interface", port, "statistics"]);
+            let last = if port == "lone" { "tx_packets=0" } else { "tx_packets=3" };
+            wait_until("the statistics", || statistics().contains(last));
+            statistics()
+        });
+        assert_eq!(ours, theirs, "{port}");
+    }
+    pair.appctl("ofproto/trace br0 in_port=1,ip");
+}
+
+#[test]
 fn the_snooper_sees_what_a_controller_and_the_switch_say() {
     let pair = Pair::new("secure");
     let (ours, theirs) = pair.both(|side| {

@@ -222,7 +222,10 @@ impl Scene<'_> {
         named.into_iter().any(|live| matches!(live.spec.kind, InterfaceKind::Patch { .. }))
     }
 
-    fn statistics(&mut self, live: &LiveInterface) -> Option<status::Cell> {
+    fn statistics(&mut self, bridge: &LiveBridge, live: &LiveInterface) -> Option<status::Cell> {
+        if matches!(live.spec.kind, InterfaceKind::Patch { .. }) {
+            return patch_statistics(bridge, live);
+        }
         let port = live.port.as_ref()?;
         if live.has_device() {
             let mut statistics = self.netdevs.statistics(&live.spec.name).ok()?;
@@ -243,6 +246,18 @@ impl Scene<'_> {
     }
 }
 
+/// What went through a patch port: the datapath knows nothing of it.
+fn patch_statistics(bridge: &LiveBridge, live: &LiveInterface) -> Option<status::Cell> {
+    let port = bridge.handle.port(live.ofport)?;
+    let (rx, tx) = (port.rx.totals().hits, port.tx.totals().hits);
+    Some(status::statistics([
+        ("rx_bytes", rx.bytes),
+        ("rx_packets", rx.packets),
+        ("tx_bytes", tx.bytes),
+        ("tx_packets", tx.packets),
+    ]))
+}
+
 fn write_statistics(
     transaction: &mut Transaction,
     snapshot: &Snapshot,
@@ -251,10 +266,9 @@ fn write_statistics(
     interface: &str,
 ) {
     let actual = scene.actual;
-    let Some(live) = actual.bridges.get(bridge).and_then(|live| live.interfaces.get(interface)) else {
-        return;
-    };
-    let cell = scene.statistics(live);
+    let Some(bridge) = actual.bridges.get(bridge) else { return };
+    let Some(live) = bridge.interfaces.get(interface) else { return };
+    let cell = scene.statistics(bridge, live);
     status::write(transaction, snapshot, Interface::TABLE, live.spec.uuid, cell);
 }
 
