@@ -19,7 +19,10 @@ pub fn main() -> ExitCode {
             let printed = std::io::stdout().write_all(text.as_bytes());
             return if printed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         }
-        Err(line) => return fail(&line),
+        Err(line) => {
+            let _ = writeln!(std::io::stderr(), "{line}");
+            return ExitCode::FAILURE;
+        }
     };
     match set_up_log(&cli).and_then(|log| run(&cli, &log).inspect_err(|line| record(&log, line))) {
         Ok(code) => ExitCode::from(code),
@@ -76,13 +79,14 @@ fn set_up_log(cli: &Cli) -> Result<Vlog, String> {
     let method = SyslogMethod::parse(method.as_deref().unwrap_or("libc"))?;
     let log = log::install(&paths::program_name(), method);
     for spec in &cli.verbose {
-        log.set(spec)?;
+        log.set(spec).map_err(|error| format!("processing \"{spec}\": {error}"))?;
     }
     if let Some(name) = &cli.log_file {
         let name = if name.is_empty() { format!("{}.log", paths::program_name()) } else { name.clone() };
         let path = paths::in_dir(&paths::logdir(), &name);
-        log.open_file(&path)
-            .map_err(|error| format!("failed to open {} for logging: {error}", path.display()))?;
+        log.open_file(&path).map_err(|error| {
+            format!("failed to open {} for logging: {}", path.display(), datapath::netdev::reason(&error))
+        })?;
     }
     Ok(log)
 }

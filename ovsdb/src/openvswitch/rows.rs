@@ -77,6 +77,22 @@ table! {
         other_config: Settings = "other_config",
         /// Settings of its tables, by number.
         flow_tables: BTreeMap<i64, Uuid> = "flow_tables",
+        /// Whether it takes part in the spanning tree protocol.
+        stp_enable: bool = "stp_enable",
+        /// Whether it takes part in the rapid spanning tree protocol.
+        rstp_enable: bool = "rstp_enable",
+        /// Whether multicast goes only where somebody listens.
+        mcast_snooping_enable: bool = "mcast_snooping_enable",
+        /// What is copied where.
+        mirrors: Vec<Uuid> = "mirrors",
+        /// NetFlow.
+        netflow: Option<Uuid> = "netflow",
+        /// sFlow.
+        sflow: Option<Uuid> = "sflow",
+        /// IPFIX.
+        ipfix: Option<Uuid> = "ipfix",
+        /// IEEE 802.1 auto-attach.
+        auto_attach: Option<Uuid> = "auto_attach",
     }
     written { "datapath_id", "datapath_version", }
 }
@@ -102,6 +118,8 @@ table! {
         lacp: Option<String> = "lacp",
         /// Whether it may not talk to other protected ports.
         protected: bool = "protected",
+        /// Quality of service for what is sent.
+        qos: Option<Uuid> = "qos",
         /// Settings.
         other_config: Settings = "other_config",
     }
@@ -123,6 +141,16 @@ table! {
         mac: Option<String> = "mac",
         /// The MTU that it should have.
         mtu_request: Option<i64> = "mtu_request",
+        /// Bidirectional forwarding detection.
+        bfd: Settings = "bfd",
+        /// Link layer discovery.
+        lldp: Settings = "lldp",
+        /// Its end of a maintained association (802.1ag).
+        cfm_mpid: Option<i64> = "cfm_mpid",
+        /// The most that is taken in, kbit/s; 0 for all.
+        ingress_policing_rate: i64 = "ingress_policing_rate",
+        /// The most that is taken in, thousands of packets a second; 0 for all.
+        ingress_policing_kpkts_rate: i64 = "ingress_policing_kpkts_rate",
         /// Settings.
         other_config: Settings = "other_config",
     }

@@ -121,8 +121,10 @@ pub fn run(log: Vlog, options: Options, startup: Startup) -> Result<(), ControlE
         if control.reconciler.first_config_done()
             && let Some(mut startup) = startup.take()
         {
-            // What follows standard error from here on would see nothing but its end.
-            control.log.set_console(!startup.is_detached());
+            if startup.is_detached() {
+                // What follows standard error from here on would see nothing but its end.
+                control.log.silence_console();
+            }
             startup.ready();
         }
     }

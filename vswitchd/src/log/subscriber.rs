@@ -134,7 +134,9 @@ impl Vlog {
         let Some((path, result)) = self.state().file.reopen() else {
             return Err("Logging to file not configured".into());
         };
-        result.map_err(|error| format!("failed to open {} for logging: {error}", path.display()))?;
+        result.map_err(|error| {
+            format!("failed to open {} for logging: {}", path.display(), datapath::netdev::reason(&error))
+        })?;
         tracing::info!(target: "vlog", "opened log file {}", path.display());
         Ok(())
     }
@@ -144,7 +146,13 @@ impl Vlog {
         self.state().file.close();
     }
 
-    /// Whether lines go to standard error as well; not after detaching.
+    /// Turns all modules off on standard error, as after detaching.
+    pub fn silence_console(&self) {
+        // These words are right.
+        let _ = self.set("console:off");
+    }
+
+    /// Whether lines go to standard error as well.
     pub fn set_console(&self, on: bool) {
         self.state().console = on;
     }
@@ -323,5 +331,15 @@ mod tests {
     fn a_rust_path_counts_as_its_crate() {
         let text = logged("any:info", || tracing::warn!(target: "ofproto::conn", "odd"));
         assert_eq!(text, "ofproto|WARN|odd");
+    }
+
+    #[test]
+    fn after_detaching_the_console_is_off_for_all() {
+        let log = Vlog::new("turnoutd", SyslogMethod::Null);
+        log.set("vconn:console:dbg").unwrap();
+        log.silence_console();
+        let list = log.list();
+        assert!(list.lines().skip(2).all(|line| line.split_whitespace().nth(1) == Some("OFF")), "{list}");
+        assert!(list.contains("INFO"), "{list}");
     }
 }

@@ -16,8 +16,9 @@ use super::spec::{
     BridgeSpec, Complaint, DatapathType, Desired, Global, InterfaceKind, InterfaceSpec, Mac, PortSpec,
     Refusal,
 };
+use super::unsupported;
 
-type Settings = BTreeMap<String, String>;
+pub(super) type Settings = BTreeMap<String, String>;
 
 /// Reads what is wanted.
 pub(super) fn desired(database: &Database) -> Desired {
@@ -124,14 +125,17 @@ impl Reader<'_> {
             controllers: controllers::rows(self.database, bridge),
             ..BridgeSpec::default()
         };
+        self.desired.complaints.extend(unsupported::of_bridge(bridge));
         let mut ports: Vec<_> =
             bridge.ports.iter().filter_map(|uuid| self.database.ports.get(uuid)).collect();
         ports.sort_by(|a, b| a.name.cmp(&b.name));
         for row in ports {
             let mut port = PortSpec { config: port(row), members: Vec::new() };
             self.desired.complaints.extend(vlan_complaints(row));
+            self.desired.complaints.extend(unsupported::of_port(row));
             let interfaces = row.interfaces.iter().filter_map(|uuid| self.database.interfaces.get(uuid));
             for interface in interfaces {
+                self.desired.complaints.extend(unsupported::of_interface(interface));
                 if let Some(interface) = self.member(&spec, interface) {
                     port.members.push(interface.name.clone());
                     spec.interfaces.insert(interface.name.clone(), interface);

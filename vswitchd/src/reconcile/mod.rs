@@ -26,6 +26,7 @@ mod left_overs;
 mod plan;
 mod port;
 pub mod spec;
+mod unsupported;
 mod world;
 mod writer;
 

@@ -1,9 +1,11 @@
 //! The command line: that of `ovs-vswitchd`, plus `--embedded-db`.
 
+mod getopt;
+
 use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{ArgAction, Parser};
+use clap::{ArgAction, CommandFactory, Parser};
 
 /// The version of Open vSwitch that this switch is compatible with.
 pub const OVS_VERSION: &str = "3.1.0";
@@ -97,14 +99,20 @@ pub enum Request {
     Print(String),
 }
 
-/// Reads the arguments, `arg0` included. The error is one line, without the program's name.
+/// Reads the arguments, the program's name first. The error is one line that begins with it.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, String> {
-    let args = args.into_iter().map(expand_verbose);
-    match Cli::try_parse_from(args) {
+    let mut args = args.into_iter();
+    let program = args.next().unwrap_or_default();
+    let mut command = Cli::command();
+    command.build();
+    // Like getopt, the first word is that of the command line, which may be a path.
+    let spelled =
+        getopt::spell_out(&command, args).map_err(|line| format!("{}: {line}", program.to_string_lossy()))?;
+    match Cli::try_parse_from(std::iter::once(program).chain(spelled)) {
         Ok(cli) if cli.version => Ok(Request::Print(version_text())),
         Ok(cli) => Ok(Request::Run(Box::new(cli))),
         Err(error) if error.kind() == ErrorKind::DisplayHelp => Ok(Request::Print(error.to_string())),
-        Err(error) => Err(one_line(&error)),
+        Err(error) => Err(format!("{}: {}", crate::paths::program_name(), one_line(&error))),
     }
 }
 
@@ -114,24 +122,12 @@ pub fn version_text() -> String {
     format!("{program} (Open vSwitch) {OVS_VERSION}\nTurnout {}\n", env!("CARGO_PKG_VERSION"))
 }
 
-/// `-vSPEC` is `--verbose=SPEC`: the value is optional and always attached, which clap's short options cannot say.
-fn expand_verbose(arg: OsString) -> OsString {
-    match arg.to_str().and_then(|text| text.strip_prefix("-v")) {
-        Some("") => "--verbose".into(),
-        Some(spec) => format!("--verbose={spec}").into(),
-        None => arg,
-    }
-}
-
 fn one_line(error: &clap::Error) -> String {
     let context = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.clone()),
         _ => None,
     };
     match (error.kind(), context(ContextKind::InvalidArg)) {
-        (ErrorKind::UnknownArgument, Some(arg)) if arg.starts_with('-') => {
-            format!("unrecognized option '{arg}'")
-        }
         (ErrorKind::UnknownArgument, Some(_)) => {
             "at most one non-option argument accepted; use --help for usage".into()
         }
@@ -187,8 +183,10 @@ mod tests {
     #[test]
     fn bad_options_are_one_clear_line() {
         let line = |args: &[&str]| parse(["turnoutd"].iter().chain(args).map(OsString::from)).unwrap_err();
-        assert_eq!(line(&["--nonesuch"]), "unrecognized option '--nonesuch'");
-        assert_eq!(line(&["a", "b"]), "at most one non-option argument accepted; use --help for usage");
+        assert_eq!(line(&["--nonesuch"]), "turnoutd: unrecognized option '--nonesuch'");
+        let two = line(&["a", "b"]);
+        let (_, two) = two.split_once(": ").unwrap();
+        assert_eq!(two, "at most one non-option argument accepted; use --help for usage");
         assert!(!line(&["--detach=yes"]).contains('\n'));
     }
 
