@@ -40,6 +40,11 @@ impl Slot {
     pub fn of_hash(hash: u64) -> Self {
         Self((hash >> 48) as u16)
     }
+
+    /// Its number, below [`SLOTS`]: the uppermost 16 bits of the hashes that fall into it.
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
 }
 
 /// The version and the slots.

@@ -16,7 +16,8 @@ use crate::state::{BridgeId, BridgeState, Core, FragMode, State};
 use crate::table::flow_table::{Filter, FlowTable, HIDDEN_TABLE};
 use crate::table::internal;
 use crate::table::rule::Rule;
-use crate::table::txn::{self, Txn};
+use crate::table::selection::Selection;
+use crate::table::txn::Txn;
 
 /// Why a bridge cannot be configured as asked.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
@@ -55,7 +56,7 @@ pub struct TableStats {
 /// A bridge of a [`Switch`](crate::Switch). All methods are for the control thread.
 #[derive(Debug)]
 pub struct Bridge {
-    core: Arc<Core>,
+    pub(crate) core: Arc<Core>,
     id: BridgeId,
     name: Arc<str>,
     events: Arc<Events>,
@@ -86,7 +87,7 @@ impl Bridge {
         &self.events
     }
 
-    fn read<T: Default>(&self, look: impl FnOnce(&BridgeState) -> T) -> T {
+    pub(crate) fn read<T: Default>(&self, look: impl FnOnce(&BridgeState) -> T) -> T {
         self.core.read().bridges.get(&self.id).map(look).unwrap_or_default()
     }
 
@@ -383,9 +384,27 @@ impl Bridge {
         self.core.datapath().is_none_or(|datapath| datapath.is_out(packets))
     }
 
+    /// Whether nothing is left of a transaction that was not committed. Until then nobody may change the tables.
+    pub fn is_settled(&self) -> bool {
+        self.core.read().bridges.get(&self.id).is_none_or(|bridge| bridge.undoing.is_empty())
+    }
+
+    /// Begins to look for the rules of the version in force that pass a filter. The rest is [`go_on`](Self::go_on)'s.
+    pub fn begin_select(&self, filter: Filter) -> Option<Selection> {
+        let version = self.version();
+        self.read(|bridge| Some(Selection::for_readers(filter, version, bridge)))
+    }
+
+    /// Looks at a slice of the rules; whether that was all.
+    pub fn go_on(&self, selection: &mut Selection) -> bool {
+        self.core.read().bridges.get(&self.id).is_none_or(|bridge| selection.step(bridge))
+    }
+
     /// The rules that pass a filter, in the order in which they are listed: by table, tuple, and when they were added.
     pub fn select(&self, filter: &Filter) -> VecDeque<Arc<Rule>> {
-        self.read(|bridge| txn::tables_of(bridge, filter).flat_map(|table| table.select(filter)).collect())
+        let Some(mut selection) = self.begin_select(filter.clone()) else { return VecDeque::new() };
+        while !self.go_on(&mut selection) {}
+        std::mem::take(selection.found())
     }
 
     /// Every rule of every table, hidden ones and the hidden table included.

@@ -170,6 +170,11 @@ impl Events {
         self.dropped.load(Ordering::Relaxed)
     }
 
+    /// Whether there is room for a flow-removed.
+    pub(crate) fn has_room(&self) -> bool {
+        !self.queue.is_full()
+    }
+
     /// Whether it was taken.
     pub(crate) fn push(&self, event: Event) -> bool {
         if self.queue.push(event).is_err() {

@@ -21,8 +21,8 @@ use crate::expiry::Timed;
 use crate::mac::MacTable;
 use crate::port::{Numbers, Port};
 use crate::table::flow_table::{FlowTable, HIDDEN_TABLE};
+use crate::table::retire::{Retired, Undo};
 use crate::table::shape::mix;
-use crate::table::txn::Retired;
 
 /// A bridge's number within a switch; never used again.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
@@ -63,7 +63,10 @@ pub(crate) struct BridgeState {
     pub(crate) frags: FragMode,
     pub(crate) packet_in_on_miss: bool,
     pub(crate) events: Arc<Events>,
+    /// Held by whoever walks over the rules of a version: none is taken out meanwhile.
+    pub(crate) pin: Arc<()>,
     pub(crate) retired: VecDeque<Retired>,
+    pub(crate) undoing: VecDeque<Undo>,
     pub(crate) timed: Timed,
 }
 
@@ -89,7 +92,9 @@ impl BridgeState {
             frags: FragMode::default(),
             packet_in_on_miss: false,
             events: Arc::new(events),
+            pin: Arc::default(),
             retired: VecDeque::new(),
+            undoing: VecDeque::new(),
             timed: Timed::default(),
         }
     }

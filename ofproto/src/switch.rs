@@ -10,7 +10,7 @@ use crate::config::BridgeConfig;
 use crate::events::Events;
 use crate::expiry;
 use crate::state::{BridgeId, BridgeState, Core};
-use crate::table::txn;
+use crate::table::retire;
 
 /// How often time-outs of rules and MACs are looked at.
 const SCAN_INTERVAL_NS: u64 = 500_000_000;
@@ -127,7 +127,8 @@ impl Switch {
                 self.expire_macs(id, now_ns);
             }
             waiting |= expiry::run(&self.core, id, now_ns);
-            waiting |= txn::purge(&self.core, id);
+            waiting |= retire::undo(&self.core, id);
+            waiting |= retire::purge(&self.core, id);
         }
         if scan {
             self.next_scan_ns.store(now_ns + SCAN_INTERVAL_NS, Relaxed);

@@ -21,6 +21,7 @@ use super::reconnect::{State, Timing};
 use super::session::Election;
 use super::vconn::Vconn;
 use super::work::{Progress, Work};
+use super::writers::Writers;
 use crate::Bridge;
 use crate::config::FailMode;
 
@@ -45,8 +46,7 @@ pub(super) struct BridgeConns {
     snoops: Vec<Snoop>,
     election: Election,
     fail_open: FailOpen,
-    /// The connection that has a change of the tables under way.
-    writer: Option<Token>,
+    writers: Writers,
     ports: Ports,
     now_ms: u64,
 }
@@ -64,7 +64,7 @@ impl BridgeConns {
             snoops: Vec::new(),
             election: Election::default(),
             fail_open: FailOpen::default(),
-            writer: None,
+            writers: Writers::default(),
             ports: Ports::default(),
             now_ms: now_ns / 1_000_000,
         };
@@ -222,13 +222,14 @@ impl BridgeConns {
 
     /// Takes out all rules. A bridge without controllers that may stand alone then forwards as a plain switch.
     fn flush_flows(&mut self, now_ns: u64) {
-        let mut txn = self.bridge.begin();
-        txn.clear();
-        if !self.has_controllers() && self.fail_mode == FailMode::Standalone {
-            // A table with room for no rule at all is the operator's wish.
-            let _ = txn.apply(&normal_flow(), now_ns);
-        }
-        txn.commit();
+        self.writers.want_flush();
+        self.run_flush(now_ns);
+    }
+
+    fn run_flush(&mut self, now_ns: u64) {
+        let stands_alone = !self.has_controllers() && self.fail_mode == FailMode::Standalone;
+        let then = stands_alone.then(normal_flow);
+        self.writers.run(&self.bridge, then.as_ref(), now_ns, &Budget::turn());
     }
 
     // Turns.
@@ -257,13 +258,16 @@ impl BridgeConns {
                 self.drop_conn(index, world);
             }
         }
+        if self.writers.is_flushing() {
+            self.run_flush(now_ns);
+        }
         busy |= self.pass_events_on();
         self.send_all(world);
         self.run_snoops(world);
         self.run_fail_open(now_ns);
         self.bridge.set_packet_in_on_miss(self.conns.iter().any(OfConn::wants_misses));
         // Sending may have made room for a connection that was too full to be read: no event tells of that.
-        busy || self.conns.iter().any(OfConn::wants_turn)
+        busy || self.writers.is_flushing() || self.conns.iter().any(OfConn::wants_turn)
     }
 
     fn accept(&mut self, world: &mut World) {
@@ -360,9 +364,10 @@ impl BridgeConns {
     }
 
     fn turn(&mut self, index: usize, world: &mut World, now_ns: u64) -> bool {
-        let conn = &mut self.conns[index];
-        if conn.run(&world.net, self.now_ms) == Change::Disconnected {
-            self.release_writer(index);
+        let change = self.conns[index].run(&world.net, self.now_ms);
+        // Its work is gone if its line went down, now or since its last turn.
+        self.release_writer(index);
+        if change == Change::Disconnected {
             return false;
         }
         self.expire_bundles(index);
@@ -403,8 +408,8 @@ impl BridgeConns {
     /// Ends a change of the tables whose connection has ended.
     fn release_writer(&mut self, index: usize) {
         let conn = &self.conns[index];
-        if self.writer == Some(conn.token()) && conn.work.is_none() {
-            self.writer = None;
+        if conn.work.is_none() {
+            self.writers.end(conn.token());
         }
     }
 
@@ -414,7 +419,7 @@ impl BridgeConns {
             bridge: &self.bridge,
             devices: &mut world.devices,
             election: &mut self.election,
-            writer: &mut self.writer,
+            writers: &mut self.writers,
             effects: Vec::new(),
             now_ns,
             xid: 0,
@@ -476,9 +481,7 @@ impl BridgeConns {
 
     fn drop_conn(&mut self, index: usize, world: &mut World) {
         let mut conn = self.conns.swap_remove(index);
-        if self.writer == Some(conn.token()) {
-            self.writer = None;
-        }
+        self.writers.end(conn.token());
         conn.rconn.close(&world.net);
         world.tokens.give_back(conn.token());
     }
@@ -543,6 +546,10 @@ impl BridgeConns {
     }
 
     fn run_fail_open(&mut self, now_ns: u64) {
+        if self.writers.is_flushing() {
+            // It would take the rule out, or not.
+            return;
+        }
         let primaries = self.primaries();
         let view = primaries.as_ref().map(|(all, probe_ms)| (&all[..], *probe_ms));
         let name = self.bridge.name();
@@ -562,11 +569,9 @@ impl BridgeConns {
             }
             fail_open::Change::Close => {
                 tracing::warn!(target: "fail_open", "{name}: No longer in fail-open mode");
-                let rules = self.bridge.all_rules().into_iter();
-                let hidden = rules.filter(|rule| rule.spec().priority == fail_open::PRIORITY).collect();
                 let mut txn = self.bridge.begin();
-                txn.at(now_ns);
-                txn.doom(hidden, None);
+                // Any table but the hidden one can be named.
+                let _ = txn.remove_hidden(&normal_flow(), fail_open::PRIORITY, now_ns);
                 txn.commit();
             }
         }

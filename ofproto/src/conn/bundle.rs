@@ -232,7 +232,7 @@ mod tests {
         let one_more = set.open(u32::MAX, FLAGS, b"", 0);
         assert_eq!(one_more, Err(OfError::OFPBFC_OUT_OF_BUNDLES));
     }
-    const LARGE: [u8; 60_000] = [0; 60_000];
+    static LARGE: [u8; 60_000] = [0; 60_000];
     const ROOM: usize = 10_000_000;
 
     #[test]

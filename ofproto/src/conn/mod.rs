@@ -25,6 +25,7 @@ mod age;
 mod bridge_conns;
 mod budget;
 mod bundle;
+mod change;
 pub mod config;
 mod devices;
 mod door;
@@ -41,6 +42,7 @@ mod session;
 mod tokens;
 mod vconn;
 mod work;
+mod writers;
 
 pub(crate) use handle::arrange;
 

@@ -1,20 +1,18 @@
-//! Requests that take longer than a turn: a barrier that waits for workers, a long dump, the commit of a bundle. While a connection has
-//! one, nothing else of it is read, so answers keep their order; other connections go on.
+//! Requests that take longer than a turn: a barrier that waits for workers, a long dump, a change of many rules, the commit of a bundle.
+//! While a connection has one, nothing else of it is read, so answers keep their order; other connections go on.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use openflow::OfError;
-use openflow::message::{Aggregate, BundleControl, Dialect, Message, ReplyWriter, StatsReply};
+use openflow::message::{Aggregate, Message, ReplyWriter, StatsReply};
 
 use super::budget::Budget;
-use super::bundle::Bundle;
+use super::change::{Change, Commit};
 use super::devices::Devices;
-use super::handle::bundle::{BundleRequest, reply_to, request_of};
-use super::handle::{flow, group, packet_out, port, table};
+use super::handle::{flow, table};
 use super::ofconn::OfConn;
-use crate::{Bridge, Rule, TABLES, Txn};
+use crate::table::selection::Selection;
+use crate::{Bridge, Filter, Rule, TABLES};
 
 /// Rules in one part of a reply: a part takes well under a millisecond to write.
 const RULES_PER_PART: usize = 64;
@@ -47,7 +45,7 @@ pub(crate) enum Work {
         /// Whether it was asked for in Nicira's form.
         nicira: bool,
         /// What remains to be told.
-        rules: VecDeque<Arc<Rule>>,
+        rules: Selected,
         /// The reply so far.
         reply: ReplyWriter,
     },
@@ -58,7 +56,7 @@ pub(crate) enum Work {
         /// Whether it was asked for in Nicira's form.
         nicira: bool,
         /// What remains to be added.
-        rules: VecDeque<Arc<Rule>>,
+        rules: Selected,
         /// The sum so far.
         sum: Aggregate,
     },
@@ -69,8 +67,38 @@ pub(crate) enum Work {
         /// The reply so far.
         reply: ReplyWriter,
     },
+    /// A change of many rules.
+    Change(Box<Change>),
     /// The commit of a bundle.
     Commit(Box<Commit>),
+}
+
+/// The rules that a request is about.
+#[derive(Debug)]
+pub(crate) struct Selected {
+    /// Until all are found.
+    selection: Option<Selection>,
+    rules: VecDeque<Arc<Rule>>,
+}
+
+impl Selected {
+    /// Those of the version in force that pass a filter.
+    pub(super) fn new(bridge: &Bridge, filter: Filter) -> Self {
+        Self { selection: bridge.begin_select(filter), rules: VecDeque::new() }
+    }
+
+    /// Looks for them; `None` if the turn is over before all are found.
+    fn found(&mut self, bridge: &Bridge, budget: &Budget) -> Option<&mut VecDeque<Arc<Rule>>> {
+        while let Some(selection) = &mut self.selection {
+            if bridge.go_on(selection) {
+                self.rules = std::mem::take(selection.found());
+                self.selection = None;
+            } else if budget.is_spent() {
+                return None;
+            }
+        }
+        Some(&mut self.rules)
+    }
 }
 
 impl Work {
@@ -95,12 +123,16 @@ impl Work {
                 conn.reply(*xid, &Message::BarrierReply);
                 Progress::Done
             }
-            Self::Flows { nicira, rules, reply } => write(conn, reply, budget, || {
-                let part = rules.drain(..rules.len().min(RULES_PER_PART));
-                let flows = part.map(|rule| flow::stats_of(&rule, now_ns)).collect();
-                (StatsReply::Flow { flows, nicira: *nicira }, !rules.is_empty())
-            }),
+            Self::Flows { nicira, rules, reply } => {
+                let Some(rules) = rules.found(bridge, budget) else { return Progress::More };
+                write(conn, reply, budget, || {
+                    let part = rules.drain(..rules.len().min(RULES_PER_PART));
+                    let flows = part.map(|rule| flow::stats_of(&rule, now_ns)).collect();
+                    (StatsReply::Flow { flows, nicira: *nicira }, !rules.is_empty())
+                })
+            }
             Self::Aggregate { xid, nicira, rules, sum } => {
+                let Some(rules) = rules.found(bridge, budget) else { return Progress::More };
                 if !add_up(rules, sum, budget) {
                     return Progress::More;
                 }
@@ -116,6 +148,7 @@ impl Work {
                     (StatsReply::TableFeatures(vec![features]), *next < TABLES)
                 })
             }
+            Self::Change(change) => change.step(conn, budget),
             Self::Commit(commit) => commit.step(conn, bridge, devices, now_ns, budget),
         }
     }
@@ -160,109 +193,4 @@ fn add_up(rules: &mut VecDeque<Arc<Rule>>, sum: &mut Aggregate, budget: &Budget)
         }
     }
     true
-}
-
-/// A bundle on its way into the tables.
-#[derive(Debug)]
-pub(crate) struct Commit {
-    xid: u32,
-    /// The request, for an error about it.
-    request: Bytes,
-    control: BundleControl,
-    atomic: bool,
-    dialect: Dialect,
-    messages: std::vec::IntoIter<Bytes>,
-    txn: Option<Txn>,
-    /// What is done, in order, once the tables have changed.
-    after: VecDeque<Bytes>,
-}
-
-impl Commit {
-    pub(super) fn new(
-        xid: u32,
-        request: &Bytes,
-        control: BundleControl,
-        bundle: Bundle,
-        dialect: Dialect,
-        bridge: &Bridge,
-    ) -> Self {
-        Self {
-            xid,
-            request: request.clone(),
-            control,
-            atomic: bundle.is_atomic(),
-            dialect,
-            messages: bundle.messages.into_iter(),
-            txn: Some(bridge.begin()),
-            after: VecDeque::new(),
-        }
-    }
-
-    fn step(
-        &mut self,
-        conn: &mut OfConn,
-        bridge: &Bridge,
-        devices: &mut Devices,
-        now_ns: u64,
-        budget: &Budget,
-    ) -> Progress {
-        while let Some(message) = self.messages.next() {
-            match self.start(&message, bridge, now_ns) {
-                Ok(true) => self.after.push_back(message),
-                Ok(false) => {}
-                Err(error) => {
-                    // Dropping the transaction takes back what was done so far.
-                    self.txn = None;
-                    conn.refuse(&message, error);
-                    conn.refuse(&self.request, OfError::OFPBFC_MSG_FAILED);
-                    return Progress::Done;
-                }
-            }
-            if budget.is_spent() {
-                return Progress::More;
-            }
-        }
-        if let Some(txn) = self.txn.take() {
-            txn.commit();
-        }
-        while let Some(message) = self.after.pop_front() {
-            let request = request_of(&message, &self.dialect);
-            if let Err(error) = request.and_then(|request| finish(&request, bridge, devices, now_ns)) {
-                conn.refuse(&message, error);
-            }
-            if budget.is_spent() {
-                return Progress::More;
-            }
-        }
-        conn.reply(self.xid, &Message::BundleControl(reply_to(&self.control)));
-        Progress::Done
-    }
-
-    /// Does out of sight what can be taken back, and checks the rest; whether that is still to be done.
-    fn start(&mut self, message: &Bytes, bridge: &Bridge, now_ns: u64) -> Result<bool, OfError> {
-        match request_of(message, &self.dialect)? {
-            BundleRequest::FlowMod(fm) => match &mut self.txn {
-                Some(txn) => txn.apply(&fm, now_ns).map(|()| false),
-                None => Err(OfError::OFPBFC_MSG_FAILED),
-            },
-            // A change of a port cannot be taken back.
-            BundleRequest::PortMod(_) if self.atomic => Err(OfError::OFPBFC_MSG_FAILED),
-            BundleRequest::PortMod(port_mod) => port::check_mod(bridge, &port_mod).map(|_| true),
-            BundleRequest::GroupMod(group_mod) => group::group_mod(&group_mod).map(|()| false),
-            BundleRequest::PacketOut(_) => Ok(true),
-        }
-    }
-}
-
-fn finish(
-    request: &BundleRequest,
-    bridge: &Bridge,
-    devices: &mut Devices,
-    now_ns: u64,
-) -> Result<(), OfError> {
-    match request {
-        BundleRequest::PortMod(port_mod) => port::apply_mod(bridge, devices, port_mod).map(|_| ()),
-        BundleRequest::PacketOut(out) => packet_out::execute(bridge, out, now_ns),
-        BundleRequest::FlowMod(_) | BundleRequest::GroupMod(_) => Ok(()),
-    }
 }

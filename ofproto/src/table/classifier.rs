@@ -96,6 +96,18 @@ impl<R: Versioned> Classifier<R> {
         }
     }
 
+    /// The same tuples, under the same names, with other prefix fields.
+    pub(crate) fn with_prefixes(&self, prefixes: &[PrefixField], key: impl Fn(&R) -> FlowKey) -> Self {
+        let mut out = Self { next_id: self.next_id, ..Self::new(self.seed, prefixes) };
+        for (id, old) in &self.tuples {
+            out.add_tuple(*id, &old.mask);
+            old.iter().for_each(|rule| {
+                out.insert(&key(rule), &old.mask, Arc::clone(rule));
+            });
+        }
+        out
+    }
+
     /// The fields whose prefixes are tracked.
     pub(crate) fn prefix_fields(&self) -> impl Iterator<Item = PrefixField> + '_ {
         self.prefixes.iter().map(|(field, _)| *field)
@@ -139,13 +151,17 @@ impl<R: Versioned> Classifier<R> {
         }
         let id = self.next_id;
         self.next_id += 1;
+        self.add_tuple(id, mask);
+        (id, true)
+    }
+
+    fn add_tuple(&mut self, id: u64, mask: &FlowMask) {
         let mut lengths = [0; PREFIXES];
         for (slot, (field, _)) in lengths.iter_mut().zip(&self.prefixes) {
             *slot = field.prefix_len(mask).unwrap_or(0);
         }
         self.tuples.insert(id, Tuple::new(mix(self.seed, id << 8), mask, lengths));
         self.by_mask.insert(*mask, id);
-        (id, true)
     }
 
     fn reorder(&mut self, id: u64, before: i32, now: i32) {
@@ -197,10 +213,14 @@ impl<R: Versioned> Classifier<R> {
         self.tuples.values().flat_map(Tuple::iter)
     }
 
-    /// The tuples in the order of a lookup: the mask of each, and its rules, visible or not.
-    pub(crate) fn tuples_in_order(&self) -> impl Iterator<Item = (&FlowMask, impl Iterator<Item = &Arc<R>>)> {
-        let tuples = self.order.iter().filter_map(|(_, id)| self.tuples.get(id));
-        tuples.map(|tuple| (&*tuple.mask, tuple.iter()))
+    /// The tuples in the order of a lookup, by names that nothing else ever gets.
+    pub(super) fn tuple_ids(&self) -> Vec<u64> {
+        self.order.iter().map(|(_, id)| *id).collect()
+    }
+
+    /// A tuple, if it is still there.
+    pub(super) fn tuple(&self, id: u64) -> Option<&Tuple<R>> {
+        self.tuples.get(&id)
     }
 
     /// The shape that rules with this mask store their words in.

@@ -46,6 +46,18 @@ impl Default for Filter {
 }
 
 impl Filter {
+    /// Whether rules that look at these bits can be within the match.
+    pub(super) fn covers(&self, mask: &packet::FlowMask) -> bool {
+        let mut pairs = mask.0.words().iter().zip(self.within.mask.0.words());
+        pairs.all(|(narrow, wide)| wide & !narrow == 0)
+    }
+
+    /// Whether a rule of a mask that is [covered](Self::covers) passes.
+    pub(super) fn selects(&self, rule: &Rule) -> bool {
+        let within = self.within.is_any() || self.within.mask.matches(&rule.key(), &self.within.key);
+        within && self.takes(rule)
+    }
+
     /// Whether a rule, whose match is known to be within, passes the rest of the filter.
     fn takes(&self, rule: &Rule) -> bool {
         let cookie_ok = (rule.spec().cookie ^ self.cookie) & self.cookie_mask == 0;
@@ -62,7 +74,6 @@ impl Filter {
 /// See the module documentation.
 #[derive(Debug)]
 pub(crate) struct FlowTable {
-    seed: u64,
     rules: Classifier<Rule>,
     live: usize,
     next_order: u64,
@@ -84,7 +95,6 @@ impl FlowTable {
     pub(crate) fn new(seed: u64) -> Self {
         let config = TableConfig::default();
         Self {
-            seed,
             rules: Classifier::new(seed, &prefix_fields(&config)),
             live: 0,
             next_order: 0,
@@ -112,11 +122,7 @@ impl FlowTable {
     pub(crate) fn configure(&mut self, config: TableConfig) {
         let fields = prefix_fields(&config);
         if !self.rules.prefix_fields().eq(fields.iter().copied()) {
-            let mut rebuilt = Classifier::new(self.seed, &fields);
-            for rule in self.rules.iter() {
-                rebuilt.insert(&rule.key(), rule.mask(), Arc::clone(rule));
-            }
-            self.rules = rebuilt;
+            self.rules = self.rules.with_prefixes(&fields, Rule::key);
         }
         self.config = config;
     }
@@ -173,25 +179,6 @@ impl FlowTable {
     pub(crate) fn overlaps(&self, m: &Match, priority: i32) -> bool {
         let mut rules = self.rules.iter();
         rules.any(|rule| rule.is_live() && rule.spec().priority == priority && rule.flow_match().overlaps(m))
-    }
-
-    /// The live rules that pass a filter and are shown to controllers, in the order in which they are listed.
-    pub(crate) fn select(&self, filter: &Filter) -> Vec<Arc<Rule>> {
-        let wide = filter.within.mask;
-        let covers = move |mask: &packet::FlowMask| {
-            mask.0.words().iter().zip(wide.0.words()).all(|(narrow, wide)| wide & !narrow == 0)
-        };
-        let everything = filter.within.is_any();
-        let within =
-            |rule: &&Arc<Rule>| everything || filter.within.mask.matches(&rule.key(), &filter.within.key);
-        let mut out = Vec::new();
-        for tuple in self.rules.tuples_in_order().filter(|(mask, _)| covers(mask)) {
-            let start = out.len();
-            let rules = tuple.1.filter(|rule| rule.is_live() && !rule.is_hidden() && filter.takes(rule));
-            out.extend(rules.filter(within).cloned());
-            out[start..].sort_by_key(|rule| rule.order);
-        }
-        out
     }
 
     /// Every live rule, hidden ones too.

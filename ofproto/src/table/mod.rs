@@ -7,8 +7,11 @@ pub(crate) mod classifier;
 pub(crate) mod flow_table;
 pub(crate) mod internal;
 pub(crate) mod prefix;
+pub(crate) mod retire;
 pub(crate) mod rule;
+pub(crate) mod selection;
 pub(crate) mod shape;
+mod slots;
 pub(crate) mod trie;
 mod tuple;
 pub(crate) mod txn;
@@ -19,6 +22,8 @@ pub(crate) trait Versioned {
     fn priority(&self) -> i32;
     /// Whether a reader at this version sees it.
     fn visible_at(&self, version: u64) -> bool;
+    /// Its place among the rules of its tuple when they are listed; another one at the same place has replaced it.
+    fn order(&self) -> u64;
 }
 
 #[cfg(test)]

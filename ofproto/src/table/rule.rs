@@ -210,4 +210,8 @@ impl Versioned for Rule {
     fn visible_at(&self, version: u64) -> bool {
         self.added.load(Ordering::Relaxed) <= version && version < self.removed.load(Ordering::Relaxed)
     }
+
+    fn order(&self) -> u64 {
+        self.order
+    }
 }

@@ -27,6 +27,10 @@ impl Versioned for TestRule {
     fn visible_at(&self, version: u64) -> bool {
         self.versions.0 <= version && version < self.versions.1
     }
+
+    fn order(&self) -> u64 {
+        0
+    }
 }
 
 /// Values from a small set, so that rules and packets meet.

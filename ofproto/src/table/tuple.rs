@@ -15,9 +15,10 @@
 //!
 //! # Costs
 //!
-//! Insert and remove: O(stages + log of the number of distinct priorities). Find: O(stages).
+//! Insert and remove: O(stages + log rules). Find: O(stages). A step of a walk: O(log rules).
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use datapath::stamps::Slot;
@@ -38,6 +39,13 @@ struct Chain<R> {
     rules: SmallVec<[Arc<R>; 1]>,
 }
 
+/// Where a walk over the rules of a tuple stands: order, and the address of the rule, which no other one has meanwhile.
+pub(super) type Place = (u64, usize);
+
+fn place_of<R: Versioned>(rule: &Arc<R>) -> Place {
+    (rule.order(), Arc::as_ptr(rule) as usize)
+}
+
 /// See the module documentation.
 #[derive(Debug)]
 pub(super) struct Tuple<R> {
@@ -53,7 +61,7 @@ pub(super) struct Tuple<R> {
     pub(super) prefixes: [u8; PREFIXES],
     ports: Trie,
     ports_len: u8,
-    rules: usize,
+    listed: BTreeMap<Place, Arc<R>>,
 }
 
 impl<R: Versioned> Tuple<R> {
@@ -72,12 +80,12 @@ impl<R: Versioned> Tuple<R> {
             prefixes,
             ports: Trie::default(),
             ports_len: if igmp == 0 && ports != 0 { 32 - ports.trailing_zeros() as u8 } else { 0 },
-            rules: 0,
+            listed: BTreeMap::new(),
         }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.rules == 0
+        self.listed.is_empty()
     }
 
     pub(super) fn max_priority(&self) -> i32 {
@@ -101,7 +109,7 @@ impl<R: Versioned> Tuple<R> {
         }
         self.ports.insert_ports(key, self.ports_len, &self.mask);
         *self.priorities.entry(rule.priority()).or_insert(0) += 1;
-        self.rules += 1;
+        self.listed.insert(place_of(&rule), Arc::clone(&rule));
         let (shape, hash) = (&self.shape, hashes[STAGES - 1]);
         match self.chains.find_mut(hash, |chain| shape.agrees(key, &chain.values)) {
             Some(chain) => {
@@ -130,7 +138,7 @@ impl<R: Versioned> Tuple<R> {
         if chain.rules.is_empty() {
             entry.remove();
         }
-        self.rules -= 1;
+        self.listed.remove(&place_of(rule));
         for (counts, hash) in self.counts.iter_mut().zip(hashes).take(self.last_stage) {
             decrement(counts, hash);
         }
@@ -153,9 +161,15 @@ impl<R: Versioned> Tuple<R> {
             .map_or(&[], |chain| &chain.rules)
     }
 
-    /// All rules.
+    /// All rules, in the order in which they are listed.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<R>> {
-        self.chains.iter().flat_map(|chain| &chain.rules)
+        self.listed.values()
+    }
+
+    /// The rules after a place, with theirs; from the beginning on without one.
+    pub(super) fn iter_after(&self, place: Option<Place>) -> impl Iterator<Item = (Place, &Arc<R>)> {
+        let start = place.map_or(Bound::Unbounded, Bound::Excluded);
+        self.listed.range((start, Bound::Unbounded)).map(|(place, rule)| (*place, rule))
     }
 
     /// The best rule for `look.key` that is visible at `version`. Un-wildcards what it looked at, and records on what the

@@ -8,7 +8,8 @@ use openflow::message::{
 use openflow::{FlowMod, OfError};
 
 use super::{Outcome, Turn, flow, packet_out};
-use crate::conn::work::{Commit, Work};
+use crate::conn::change::Commit;
+use crate::conn::work::Work;
 
 /// What a message of a bundle asks for.
 #[derive(Debug)]
@@ -56,8 +57,7 @@ fn commit(turn: &mut Turn<'_>, control: BundleControl, bytes: &Bytes) -> Result<
     let bundle = turn.session()?.bundles.take(control.bundle_id, control.flags)?;
     let dialect = turn.session()?.dialect;
     let commit = Commit::new(turn.xid, bytes, control, bundle, dialect, turn.bridge);
-    *turn.writer = Some(turn.conn.token());
-    turn.start(Work::Commit(Box::new(commit)));
+    turn.start_change(Work::Commit(Box::new(commit)));
     Ok(Outcome::Done)
 }
 

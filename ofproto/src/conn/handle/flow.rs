@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use openflow::flow_stats::{FlowStats, FlowStatsRequest};
 use openflow::message::{Aggregate, StatsReply};
 use openflow::{FieldId, FlowMod, FlowModCommand, OfError, Version};
 
 use super::{Outcome, Turn};
 use crate::conn::age::age;
-use crate::conn::work::Work;
+use crate::conn::change::Change;
+use crate::conn::work::{Selected, Work};
 use crate::{Filter, HIDDEN_TABLE, Rule};
 
 /// Ports from here on are reserved names.
@@ -18,7 +20,7 @@ const NO_TABLE_LIMIT: u8 = 255;
 /// Stands for all tables (`OFPTT_ALL`).
 const ALL_TABLES: u8 = 0xff;
 
-pub(super) fn flow_mod(turn: &mut Turn<'_>, fm: &mut FlowMod) -> Result<Outcome, OfError> {
+pub(super) fn flow_mod(turn: &mut Turn<'_>, fm: &mut FlowMod, bytes: &Bytes) -> Result<Outcome, OfError> {
     turn.may_change()?;
     if turn.must_wait() {
         return Ok(Outcome::Wait);
@@ -26,8 +28,12 @@ pub(super) fn flow_mod(turn: &mut Turn<'_>, fm: &mut FlowMod) -> Result<Outcome,
     let version = turn.session()?.dialect.version;
     check(fm, version)?;
     let mut txn = turn.bridge.begin();
-    txn.apply(fm, turn.now_ns)?;
-    txn.commit();
+    txn.begin(fm, turn.now_ns)?;
+    if txn.is_ready() {
+        txn.commit();
+    } else {
+        turn.start_change(Work::Change(Box::new(Change::new(bytes, txn))));
+    }
     Ok(Outcome::Done)
 }
 
@@ -60,7 +66,7 @@ fn filter(request: &FlowStatsRequest) -> Result<Filter, OfError> {
 }
 
 pub(super) fn dump(turn: &mut Turn<'_>, request: &FlowStatsRequest, nicira: bool) -> Result<(), OfError> {
-    let rules = turn.bridge.select(&filter(request)?);
+    let rules = Selected::new(turn.bridge, filter(request)?);
     let reply = turn.begin_reply(&StatsReply::Flow { flows: Vec::new(), nicira })?;
     turn.start(Work::Flows { nicira, rules, reply });
     Ok(())
@@ -71,7 +77,7 @@ pub(super) fn aggregate(
     request: &FlowStatsRequest,
     nicira: bool,
 ) -> Result<(), OfError> {
-    let rules = turn.bridge.select(&filter(request)?);
+    let rules = Selected::new(turn.bridge, filter(request)?);
     let (xid, sum) = (turn.xid, Aggregate::default());
     turn.start(Work::Aggregate { xid, nicira, rules, sum });
     Ok(())

@@ -16,7 +16,6 @@ mod switch;
 pub(super) mod table;
 
 use bytes::Bytes;
-use mio::Token;
 use openflow::message::{self, Kind, Message, ReplyWriter, StatsReply, StatsRequest, kind};
 use openflow::{OfError, OfPort};
 
@@ -25,6 +24,7 @@ use super::devices::Devices;
 use super::ofconn::OfConn;
 use super::session::{Election, Session};
 use super::work::Work;
+use super::writers::Writers;
 use crate::Bridge;
 
 /// What became of a message.
@@ -51,8 +51,7 @@ pub(super) struct Turn<'a> {
     pub(super) bridge: &'a Bridge,
     pub(super) devices: &'a mut Devices,
     pub(super) election: &'a mut Election,
-    /// The connection that has a change of the tables under way.
-    pub(super) writer: &'a mut Option<Token>,
+    pub(super) writers: &'a mut Writers,
     pub(super) effects: Vec<Effect>,
     pub(super) now_ns: u64,
     pub(super) xid: u32,
@@ -102,9 +101,15 @@ impl Turn<'_> {
         }
     }
 
-    /// Whether a change of the tables has to wait for another connection's.
+    /// Whether a change of the tables has to wait for another one.
     fn must_wait(&self) -> bool {
-        self.writer.is_some_and(|writer| writer != self.conn.token())
+        !self.writers.may_begin(self.conn.token(), self.bridge)
+    }
+
+    /// Goes on with a change of the tables in later turns.
+    fn start_change(&mut self, work: Work) {
+        self.writers.begin(self.conn.token());
+        self.start(work);
     }
 
     fn start(&mut self, work: Work) {
@@ -179,7 +184,7 @@ fn dispatch(turn: &mut Turn<'_>, message: Message, bytes: &Bytes) -> Result<Outc
         }
         Message::PortMod(port_mod) => port::port_mod(turn, &port_mod)?,
         Message::TableMod(table_mod) => table::table_mod(turn, &table_mod)?,
-        Message::FlowMod(mut flow_mod) => return flow::flow_mod(turn, &mut flow_mod),
+        Message::FlowMod(mut flow_mod) => return flow::flow_mod(turn, &mut flow_mod, bytes),
         Message::GroupMod(group_mod) => {
             turn.may_change()?;
             group::group_mod(&group_mod)?;
