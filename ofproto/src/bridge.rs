@@ -320,7 +320,7 @@ impl Bridge {
     }
 
     fn port_status(&self, reason: PortReason, port: Port) {
-        self.events.push(Event::PortStatus { reason, port: Box::new(port) });
+        self.events.notify(Event::PortStatus { reason, port: Box::new(port) });
     }
 
     // What controllers set.

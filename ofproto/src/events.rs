@@ -3,14 +3,16 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use crossbeam_queue::ArrayQueue;
+use crossbeam_queue::{ArrayQueue, SegQueue};
 use packet::FlowKey;
 
 use crate::port::Port;
 use crate::table::rule::Rule;
 
-/// Events a bridge holds for its controllers before it drops new ones.
-const CAPACITY: usize = 4096;
+/// Packets that a bridge holds for its controllers before it drops new ones, as in Open vSwitch.
+const PACKETS: usize = 1024;
+/// Notices that a bridge holds before it stops to take rules out.
+const NOTICES: usize = 4096;
 
 /// Why a packet goes to the controllers: `OFPR_*` of OpenFlow 1.4, and Open vSwitch's own numbers above.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -124,87 +126,116 @@ pub enum Event {
 /// What is called when something is there to be done.
 pub(crate) type Waker = Box<dyn Fn() + Send + Sync>;
 
-/// A bounded queue of events. Any thread puts in; the control thread takes out.
+/// What a bridge tells its controllers. Any thread puts in; the control thread takes out.
+///
+/// Packets for controllers have a queue of their own: one that finds it full is lost and counted. Everything else, a notice, is
+/// never lost: whoever takes rules out looks whether there [is room](Self::has_room) first, and ports change by the control thread only.
 pub struct Events {
-    queue: ArrayQueue<Event>,
-    dropped: AtomicU64,
-    /// Somebody has been woken for what is in the queue, and has not found it empty since.
+    packets: ArrayQueue<Box<PacketIn>>,
+    notices: SegQueue<Event>,
+    /// Whose turn it is when both queues hold something.
+    packets_next: AtomicBool,
+    /// Packets that found the queue full, of all bridges of a switch.
+    overflow: Arc<AtomicU64>,
+    /// Somebody has been woken for what is in the queues, and has not found them empty since.
     signalled: AtomicBool,
     waker: Arc<OnceLock<Waker>>,
 }
 
 impl std::fmt::Debug for Events {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Events").field("len", &self.queue.len()).field("dropped", &self.dropped).finish()
+        let (packets, notices) = (self.packets.len(), self.notices.len());
+        f.debug_struct("Events").field("packets", &packets).field("notices", &notices).finish_non_exhaustive()
     }
 }
 
 impl Default for Events {
     fn default() -> Self {
-        Self::new(Arc::default())
+        Self::new(Arc::default(), Arc::default())
     }
 }
 
 impl Events {
-    /// An empty queue that calls `waker`, on whatever thread, when something comes into it while it is empty.
-    pub(crate) fn new(waker: Arc<OnceLock<Waker>>) -> Self {
+    /// Empty queues that call `waker`, on whatever thread, when something comes into them while they are empty. Packets that are lost
+    /// count in `overflow`.
+    pub(crate) fn new(waker: Arc<OnceLock<Waker>>, overflow: Arc<AtomicU64>) -> Self {
         Self {
-            queue: ArrayQueue::new(CAPACITY),
-            dropped: AtomicU64::new(0),
+            packets: ArrayQueue::new(PACKETS),
+            notices: SegQueue::new(),
+            packets_next: AtomicBool::new(false),
+            overflow,
             signalled: AtomicBool::new(false),
             waker,
         }
     }
 
-    /// The next event.
+    /// The next event: packets and notices by turns, each in the order in which they came.
     pub fn pop(&self) -> Option<Event> {
-        self.queue.pop().or_else(|| {
-            // Whoever puts something in from here on wakes us; what came before is seen by this second look.
-            self.signalled.store(false, Ordering::SeqCst);
-            self.queue.pop()
+        self.pop_by(|| {
+            let packets_next = self.packets_next.fetch_xor(true, Ordering::Relaxed);
+            let packet = || self.packets.pop().map(Event::PacketIn);
+            if packets_next {
+                packet().or_else(|| self.notices.pop())
+            } else {
+                self.notices.pop().or_else(packet)
+            }
         })
     }
 
-    /// How many events found the queue full.
-    pub fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
+    /// The next packet, when notices have to wait.
+    pub(crate) fn pop_packet(&self) -> Option<Event> {
+        self.pop_by(|| self.packets.pop().map(Event::PacketIn))
     }
 
-    /// Whether there is room for a flow-removed.
+    fn pop_by(&self, pop: impl Fn() -> Option<Event>) -> Option<Event> {
+        pop().or_else(|| {
+            // Whoever puts something in from here on wakes us; what came before is seen by this second look.
+            self.signalled.store(false, Ordering::SeqCst);
+            pop()
+        })
+    }
+
+    /// Whether notices wait.
+    pub(crate) fn has_notices(&self) -> bool {
+        !self.notices.is_empty()
+    }
+
+    /// Whether one more rule may go that is to be told of.
     pub(crate) fn has_room(&self) -> bool {
-        !self.queue.is_full()
+        self.notices.len() < NOTICES
     }
 
-    /// Whether it was taken.
-    pub(crate) fn push(&self, event: Event) -> bool {
-        if self.queue.push(event).is_err() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
-            return false;
+    /// Puts a notice in.
+    pub(crate) fn notify(&self, notice: Event) {
+        self.notices.push(notice);
+        self.wake();
+    }
+
+    /// Puts a packet in, which is not made at all if there is no room for it.
+    pub(crate) fn send_up(&self, packet: impl FnOnce() -> PacketIn) {
+        if self.packets.is_full() || self.packets.push(Box::new(packet())).is_err() {
+            self.overflow.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.wake();
         }
+    }
+
+    fn wake(&self) {
         if !self.signalled.swap(true, Ordering::SeqCst)
             && let Some(wake) = self.waker.get()
         {
             wake();
         }
-        true
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::port::LinkState;
 
-    #[test]
-    fn wakes_once_and_counts_what_it_drops() {
-        let woken = Arc::new(AtomicU64::new(0));
-        let count = Arc::clone(&woken);
-        let waker: Arc<OnceLock<Waker>> = Arc::default();
-        let events = Events::new(Arc::clone(&waker));
-        let wake = move || {
-            count.fetch_add(1, Ordering::Relaxed);
-        };
-        assert!(waker.set(Box::new(wake)).is_ok());
-        let packet = PacketIn {
+    fn packet() -> PacketIn {
+        PacketIn {
             frame: Vec::new(),
             key: FlowKey::default(),
             reason: PacketInReason::Action,
@@ -213,12 +244,58 @@ mod tests {
             max_len: 0,
             controller_id: 0,
             userdata: Vec::new(),
+        }
+    }
+
+    fn port_status() -> Event {
+        let port = Port {
+            number: openflow::OfPort(1),
+            name: String::new(),
+            hw_addr: [0; 6],
+            flags: crate::port::PortFlags::default(),
+            link: LinkState::default(),
+            dp: None,
+            peer: None,
+            rx: Arc::default(),
+            tx: Arc::default(),
+            created_ns: 0,
         };
-        let event = Event::PacketIn(Box::new(packet));
-        (0..CAPACITY + 3).for_each(|_| {
-            events.push(event.clone());
-        });
-        assert_eq!((woken.load(Ordering::Relaxed), events.dropped()), (1, 3));
+        Event::PortStatus { reason: PortReason::Add, port: Box::new(port) }
+    }
+
+    #[test]
+    fn wakes_once_and_counts_the_packets_it_drops() {
+        let (woken, overflow) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let count = Arc::clone(&woken);
+        let waker: Arc<OnceLock<Waker>> = Arc::default();
+        let events = Events::new(Arc::clone(&waker), Arc::clone(&overflow));
+        let wake = move || {
+            count.fetch_add(1, Ordering::Relaxed);
+        };
+        assert!(waker.set(Box::new(wake)).is_ok());
+        (0..PACKETS).for_each(|_| events.send_up(packet));
+        (0..3).for_each(|_| events.send_up(|| panic!("a packet is made only if there is room for it")));
+        assert_eq!((woken.load(Ordering::Relaxed), overflow.load(Ordering::Relaxed)), (1, 3));
         assert!(events.pop().is_some());
+    }
+
+    #[test]
+    fn packets_do_not_crowd_out_notices() {
+        let events = Events::default();
+        (0..2 * PACKETS).for_each(|_| events.send_up(packet));
+        (0..NOTICES).for_each(|_| {
+            assert!(events.has_room());
+            events.notify(port_status());
+        });
+        assert!(!events.has_room());
+        events.notify(port_status());
+        let first = [events.pop(), events.pop(), events.pop_packet()];
+        assert!(matches!(
+            first,
+            [Some(Event::PortStatus { .. }), Some(Event::PacketIn(_)), Some(Event::PacketIn(_))]
+        ));
+        let rest: Vec<_> = std::iter::from_fn(|| events.pop()).collect();
+        let packets = rest.iter().filter(|event| matches!(event, Event::PacketIn(_))).count();
+        assert_eq!((rest.len() - packets, packets), (NOTICES, PACKETS - 2));
     }
 }

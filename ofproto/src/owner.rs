@@ -8,7 +8,7 @@ use packet::FlowKey;
 use packet::key::DP_WORDS;
 
 use crate::context::PuntContext;
-use crate::events::{Event, PacketIn};
+use crate::events::PacketIn;
 use crate::switch::Switch;
 use crate::xlate::{self, Input};
 
@@ -34,7 +34,7 @@ impl Owner for Switch {
         else {
             return;
         };
-        events.push(Event::PacketIn(Box::new(packet_in(context, key, frame))));
+        events.send_up(|| packet_in(context, key, frame));
     }
 }
 

@@ -5,6 +5,7 @@
 //! lock; a change of settings stands from when the lock is released, and is announced by the bridge's slot.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 
 use datapath::Datapath;
@@ -148,6 +149,8 @@ pub(crate) struct Core {
     /// Debts of packets that are still on their way through the datapath: they keep the contexts alive that actions name.
     lingering: Mutex<VecDeque<(u64, Arc<dyn Credit>)>>,
     pub(crate) waker: Arc<OnceLock<Waker>>,
+    /// Packets for controllers that found the queue of their bridge full.
+    pub(crate) packet_in_overflow: Arc<AtomicU64>,
 }
 
 impl std::fmt::Debug for Core {
@@ -167,6 +170,7 @@ impl Core {
             datapath: RwLock::new(Weak::new()),
             lingering: Mutex::default(),
             waker: Arc::default(),
+            packet_in_overflow: Arc::default(),
         }
     }
 

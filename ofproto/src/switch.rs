@@ -66,6 +66,12 @@ impl Switch {
         let _ = self.core.waker.set(Box::new(wake));
     }
 
+    /// What happened that operators look for, by the names of `coverage/show`.
+    pub fn coverage(&self) -> Vec<(&'static str, u64)> {
+        let lost = self.core.packet_in_overflow.load(std::sync::atomic::Ordering::Relaxed);
+        vec![("packet_in_overflow", lost)]
+    }
+
     /// When [`run`](Self::run) is to be called next, as it said itself.
     pub fn next_wakeup(&self) -> u64 {
         self.next_run_ns.load(std::sync::atomic::Ordering::Relaxed)
@@ -79,7 +85,7 @@ impl Switch {
         }
         state.next_bridge += 1;
         let id = BridgeId(state.next_bridge);
-        let events = Events::new(Arc::clone(&self.core.waker));
+        let events = Events::new(Arc::clone(&self.core.waker), Arc::clone(&self.core.packet_in_overflow));
         let bridge = BridgeState::new(id, name, BridgeConfig::default(), self.core.seed, events);
         let handle = Arc::new(Bridge::new(&self.core, &bridge));
         state.bridges.insert(id, bridge);

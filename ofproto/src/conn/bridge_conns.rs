@@ -263,10 +263,12 @@ impl BridgeConns {
         }
         busy |= self.pass_events_on();
         self.send_all(world);
+        self.end_stuck(world);
         self.run_snoops(world);
         self.run_fail_open(now_ns);
         self.bridge.set_packet_in_on_miss(self.conns.iter().any(OfConn::wants_misses));
-        // Sending may have made room for a connection that was too full to be read: no event tells of that.
+        // Sending may have made room for a connection that was too full to be read or told: no event tells of that.
+        busy |= self.bridge.events().has_notices() && !self.notices_wait();
         busy || self.writers.is_flushing() || self.conns.iter().any(OfConn::wants_turn)
     }
 
@@ -486,13 +488,33 @@ impl BridgeConns {
         world.tokens.give_back(conn.token());
     }
 
-    /// Tells the controllers what happened on the bridge; whether there is more.
+    /// Tells the controllers what happened on the bridge; whether there is more. Notices wait for whoever wants them and is too full:
+    /// none is lost, and once enough of them wait, no more rules are taken out.
     fn pass_events_on(&mut self) -> bool {
         for _ in 0..EVENTS_PER_TURN {
-            let Some(event) = self.bridge.events().pop() else { return false };
+            let events = self.bridge.events();
+            let event = if self.notices_wait() { events.pop_packet() } else { events.pop() };
+            let Some(event) = event else { return false };
             notify::tell(&mut self.conns, &event, &mut self.ports, self.now_ms);
         }
         true
+    }
+
+    fn notices_wait(&self) -> bool {
+        self.conns.iter().any(OfConn::holds_notices)
+    }
+
+    /// Ends connections that have kept notices from all others for too long.
+    fn end_stuck(&mut self, world: &mut World) {
+        let notices_wait = self.bridge.events().has_notices();
+        for conn in &mut self.conns {
+            world.packet_in_overflow += conn.take_overflow();
+            if conn.is_stuck(notices_wait, self.now_ms) {
+                tracing::warn!(target: "rconn", "{}: too slow to take what it is told, disconnecting", conn.rconn.name());
+                conn.rconn.reconnect(&world.net, self.now_ms);
+                conn.forget();
+            }
+        }
     }
 
     fn send_all(&mut self, world: &mut World) {

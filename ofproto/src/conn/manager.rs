@@ -31,6 +31,8 @@ pub(super) struct World {
     pub(super) unix_serial: u64,
     /// Connections that were refused for want of room.
     pub(super) refused: u64,
+    /// Packets that found the queue of their connection full.
+    pub(super) packet_in_overflow: u64,
 }
 
 /// The connections of all bridges.
@@ -53,6 +55,7 @@ impl ConnManager {
             rundir,
             unix_serial: 0,
             refused: 0,
+            packet_in_overflow: 0,
         };
         Self { world, bridges: BTreeMap::new(), now_ns: 0, busy: false }
     }
@@ -94,6 +97,11 @@ impl ConnManager {
     /// How many who came in were refused, because too many were in already.
     pub fn refused(&self) -> u64 {
         self.world.refused
+    }
+
+    /// What happened that operators look for, by the names of `coverage/show`.
+    pub fn coverage(&self) -> Vec<(&'static str, u64)> {
+        vec![("connmgr_refused", self.world.refused), ("rconn_overflow", self.world.packet_in_overflow)]
     }
 
     /// State of the controllers of a bridge, by target.

@@ -71,7 +71,7 @@ fn port_status(conns: &mut [OfConn], reason: PortReason, port: &Port, ports: &mu
         // What this version cannot say has not changed for it.
         let shown = |message: &Message| message.to_bytes(&session.dialect, 0).ok();
         let is_seen = before.as_ref().is_none_or(|before| shown(before) != shown(&message));
-        if is_seen && session.wants(conn.kind, AsyncKind::PortStatus, reason as u8) && !conn.is_congested() {
+        if is_seen && session.wants(conn.kind, AsyncKind::PortStatus, reason as u8) {
             conn.notify(&message);
         }
     }
@@ -107,7 +107,7 @@ fn flow_removed(conns: &mut [OfConn], rule: &Rule, reason: RemovedReason, now_ns
     for conn in conns.iter_mut() {
         let session = conn.session.as_ref();
         let wanted = session.is_some_and(|s| s.wants(conn.kind, AsyncKind::FlowRemoved, reason as u8));
-        if wanted && !conn.is_congested() {
+        if wanted {
             conn.notify(&message);
         }
     }

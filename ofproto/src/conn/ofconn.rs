@@ -15,8 +15,13 @@ use super::session::Session;
 use super::vconn::{Kind, Vconn};
 use super::work::Work;
 
+/// How long a connection may keep notices waiting, ms.
+const STUCK_MS: u64 = 10_000;
 /// Names of the two rate limiters in `Controller.status`: packets that missed, packets that an action sent.
 const LIMITER_NAMES: [&str; 2] = ["miss", "action"];
+
+/// Reasons of flow-removed and port-status messages are below this.
+const NOTICE_REASONS: u8 = 6;
 
 /// One connection.
 #[derive(Debug)]
@@ -36,6 +41,10 @@ pub(crate) struct OfConn {
     /// Whether the controller has taken us in.
     pub(crate) admission: Admission,
     limiters: [Option<Limiter<Bytes>>; 2],
+    /// Packets that found the queue full, since somebody last asked.
+    overflow: u64,
+    /// Since when it has kept notices waiting.
+    stuck_since_ms: Option<u64>,
 }
 
 impl OfConn {
@@ -44,7 +53,8 @@ impl OfConn {
         let limiter = || config.rate_limit.map(|rate| Limiter::new(rate, config.burst_limit, now_ms));
         let limiters = [limiter(), limiter()];
         let admission = Admission::new(now_ms);
-        Self { rconn, kind, config, session: None, work: None, waiting: None, admission, limiters }
+        let (session, work, waiting, stuck_since_ms) = (None, None, None, None);
+        Self { rconn, kind, config, session, work, waiting, admission, limiters, overflow: 0, stuck_since_ms }
     }
 
     /// Under which its socket is registered.
@@ -186,15 +196,41 @@ impl OfConn {
         if queued < self.config.queue_size {
             self.rconn.send(Kind::PacketIn, message);
         } else {
+            self.overflow += 1;
             tracing::debug!(target: "rconn", "{}: packet-in queue overflow", self.rconn.name());
         }
+    }
+
+    /// How many packets found the queue full since the last call.
+    pub(crate) fn take_overflow(&mut self) -> u64 {
+        std::mem::take(&mut self.overflow)
+    }
+
+    /// Whether notices have to wait because it wants them and is too full.
+    pub(crate) fn holds_notices(&self) -> bool {
+        let wants = |session: &Session| {
+            let mut kinds = [AsyncKind::FlowRemoved, AsyncKind::PortStatus].into_iter();
+            kinds.any(|what| (0..NOTICE_REASONS).any(|reason| session.wants(self.kind, what, reason)))
+        };
+        self.session.as_ref().is_some_and(wants) && self.is_congested()
+    }
+
+    /// Whether it has kept notices waiting for too long.
+    pub(crate) fn is_stuck(&mut self, notices_wait: bool, now_ms: u64) -> bool {
+        if !notices_wait || !self.holds_notices() {
+            self.stuck_since_ms = None;
+        } else if self.stuck_since_ms.is_none() {
+            self.stuck_since_ms = Some(now_ms);
+        }
+        self.stuck_since_ms.is_some_and(|since| now_ms >= since + STUCK_MS)
     }
 
     /// When the next turn is due although nothing comes in, ms.
     pub(crate) fn deadline(&self) -> Option<u64> {
         let limiters = self.limiters.iter().flatten().filter_map(Limiter::deadline);
         let bundles = self.session.as_ref().and_then(|session| session.bundles.deadline());
-        limiters.chain(self.rconn.deadline()).chain(bundles).min()
+        let stuck = self.stuck_since_ms.map(|since| since + STUCK_MS);
+        limiters.chain(self.rconn.deadline()).chain(bundles).chain(stuck).min()
     }
 
     /// What its `Controller` row is told.

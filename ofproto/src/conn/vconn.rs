@@ -36,6 +36,11 @@ pub(crate) enum Kind {
     Async,
 }
 
+/// What a message counts towards congestion.
+fn weight(kind: Kind, message: &Bytes) -> usize {
+    if kind == Kind::PacketIn { 0 } else { message.len() }
+}
+
 /// Where a connection stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
@@ -83,6 +88,7 @@ pub(crate) struct Vconn {
     sending: BytesMut,
     queue: VecDeque<(Kind, Bytes)>,
     counts: [usize; 3],
+    /// Bytes of replies and notices: packets have a bound of their own.
     queued_bytes: usize,
 }
 
@@ -197,7 +203,7 @@ impl Vconn {
     /// Queues a message.
     pub(crate) fn send(&mut self, kind: Kind, message: Bytes) {
         self.counts[kind as usize] += 1;
-        self.queued_bytes += message.len();
+        self.queued_bytes += weight(kind, &message);
         self.queue.push_back((kind, message));
     }
 
@@ -206,7 +212,7 @@ impl Vconn {
         self.counts[kind as usize]
     }
 
-    /// Whether so much is queued that no more requests should be read.
+    /// Whether so much is queued that no more requests should be read. Packets do not count: they are cut off by themselves.
     pub(crate) fn congested(&self) -> bool {
         self.queued(Kind::Reply) >= HIGH_MESSAGES || self.queued_bytes >= HIGH_BYTES
     }
@@ -244,7 +250,7 @@ impl Vconn {
         while self.sending.len() < WRITE_CHUNK {
             let Some((kind, message)) = self.queue.pop_front() else { break };
             self.counts[kind as usize] -= 1;
-            self.queued_bytes -= message.len();
+            self.queued_bytes -= weight(kind, &message);
             self.sending.extend_from_slice(&message);
         }
     }
@@ -341,6 +347,16 @@ mod tests {
         far.write_all(&[4, 0, 0, 7, 0, 0, 0, 9]).unwrap();
         vconn.on_event();
         assert!(matches!(vconn.recv(), Err(VconnError::Protocol)));
+    }
+
+    #[test]
+    fn packets_do_not_keep_requests_waiting() {
+        let (mut vconn, _far) = pair(Versions::ALL);
+        let packet = Bytes::from(vec![0; HIGH_BYTES]);
+        (0..3).for_each(|_| vconn.send(Kind::PacketIn, packet.clone()));
+        assert!(!vconn.congested());
+        vconn.send(Kind::Async, packet);
+        assert!(vconn.congested());
     }
 
     #[test]

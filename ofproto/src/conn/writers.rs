@@ -114,6 +114,13 @@ mod tests {
         bridge.select(&Filter::default()).iter().map(|rule| rule.spec().priority).collect()
     }
 
+    /// Flushes in as many turns as it takes.
+    fn finish(writers: &mut Writers, bridge: &Bridge, then: Option<&FlowMod>) {
+        while writers.is_flushing() {
+            writers.run(bridge, then, 0, &Budget::turn());
+        }
+    }
+
     #[test]
     fn a_flush_waits_for_the_change_under_way_and_goes_before_the_next() {
         let (_switch, bridge, mut writers) = rig();
@@ -131,7 +138,7 @@ mod tests {
         txn.commit();
         assert_eq!(priorities(&bridge), [1, 2], "what was under way is seen whole");
         writers.end(A);
-        writers.run(&bridge, Some(&flow(0)), 0, &Budget::turn());
+        finish(&mut writers, &bridge, Some(&flow(0)));
         assert_eq!(priorities(&bridge), [0]);
         assert!(writers.may_begin(A, &bridge) && writers.may_begin(B, &bridge));
     }
@@ -151,10 +158,7 @@ mod tests {
         while !bridge.is_settled() {
             switch.run(1);
         }
-        // A turn of a flush may be over before it is.
-        while writers.is_flushing() {
-            writers.run(&bridge, None, 0, &Budget::turn());
-        }
+        finish(&mut writers, &bridge, None);
         assert_eq!(priorities(&bridge), [0; 0]);
     }
 

@@ -125,7 +125,7 @@ fn purge_of(core: &Core, bridge: &mut BridgeState, batch: &mut Retired) -> Slice
         let Some(Removal { rule, .. }) = batch.removed.next() else { break };
         bridge.tables[usize::from(rule.spec().table)].purge(&rule);
         if let Some(reason) = told {
-            bridge.events.push(Event::FlowRemoved { rule, reason, now_ns: batch.now_ns });
+            bridge.events.notify(Event::FlowRemoved { rule, reason, now_ns: batch.now_ns });
         }
     }
     if batch.removed.len() == 0 && batch.added.is_empty() { Slice::Done } else { Slice::More }

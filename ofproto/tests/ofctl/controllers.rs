@@ -173,3 +173,22 @@ fn who_comes_when_too_many_are_in_is_refused_and_counted() {
         assert!(start.elapsed() < Duration::from_secs(5), "there is room again, and nobody is let in");
     }
 }
+
+#[test]
+fn a_controller_that_reads_late_is_told_of_every_flow_that_went() {
+    const FLOWS: u32 = 20_000;
+    let bench = Bench::new();
+    let mut peer = controller_of(&bench, 4);
+    let address = |n: u32| format!("10.{}.{}.{}", n >> 16, n >> 8 & 0xff, n & 0xff);
+    let flow = |n: u32| format!("send_flow_rem,ip,nw_dst={},actions=drop\n", address(n));
+    let flows: String = (0..FLOWS).map(flow).collect();
+    assert_eq!(bench.ofctl_with("-O OpenFlow13 add-flows br0 -", &flows), "");
+    assert_eq!(bench.ofctl("-O OpenFlow13 del-flows br0"), "");
+    // Far more is queued than a connection may have: it has to wait for us, and nobody else for it.
+    assert!(bench.ofctl("-O OpenFlow13 dump-aggregate br0").contains("flow_count=0"));
+    let mut told = 0;
+    while told < FLOWS {
+        told += u32::from(next_kind(&mut peer) == 11);
+    }
+    assert!(bench.ofctl("-O OpenFlow13 dump-tables br0").contains("table 0"));
+}

@@ -189,8 +189,8 @@ impl Control {
         let now_ns = clock::now_ns();
         self.connections.run(now_ns);
         self.switch.run(now_ns);
-        let (datapath, connections) = (&self.datapath, &self.connections);
-        self.history.run(Instant::now(), || counters(datapath, connections));
+        let (datapath, switch, connections) = (&self.datapath, &self.switch, &self.connections);
+        self.history.run(Instant::now(), || counters(datapath, switch, connections));
     }
 
     fn obey(&mut self, wishes: &[Wish]) {
@@ -225,7 +225,7 @@ impl Control {
 
     /// All coverage counters.
     pub fn coverage(&self) -> Vec<Counter> {
-        counters(&self.datapath, &self.connections)
+        counters(&self.datapath, &self.switch, &self.connections)
     }
 
     /// The text of `coverage/show`.
@@ -243,8 +243,7 @@ impl Control {
 }
 
 /// All coverage counters.
-fn counters(datapath: &Datapath, connections: &ConnManager) -> Vec<Counter> {
-    let mut counters = datapath.coverage();
-    counters.push(("connmgr_refused", connections.refused()));
-    counters
+fn counters(datapath: &Datapath, switch: &Switch, connections: &ConnManager) -> Vec<Counter> {
+    let own = datapath.coverage().into_iter();
+    own.chain(switch.coverage()).chain(connections.coverage()).collect()
 }

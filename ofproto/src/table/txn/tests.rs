@@ -141,3 +141,21 @@ fn a_dump_shows_the_version_at_which_it_began() {
     assert!(bridge.read(|bridge| bridge.retired.is_empty()), "what it held back is let go");
     assert_eq!(seen(&bridge), (RULES + 1, RULES));
 }
+
+#[test]
+fn no_flow_removed_is_lost_however_late_it_is_fetched() {
+    let (_switch, bridge) = rig();
+    let flags = openflow::FlowFlags::SEND_FLOW_REM;
+    let flows: Vec<FlowMod> = (0..RULES as u128).map(|n| FlowMod { flags, ..flow(n) }).collect();
+    bridge.flow_mods(&flows, 0).unwrap();
+    bridge.flow_mods([&of_all(FlowModCommand::Delete)], 0).unwrap();
+    let mut told = 0;
+    while bridge.read(|bridge| bridge.retired.len()) > 0 {
+        (0..10).for_each(|_| {
+            retire::purge(&bridge.core, bridge.id());
+        });
+        assert!(told > 0 || bridge.read(|bridge| bridge.retired.len()) > 0, "purging waits for room");
+        told += std::iter::from_fn(|| bridge.events().pop()).count();
+    }
+    assert_eq!(told, RULES);
+}
