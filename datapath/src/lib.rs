@@ -30,5 +30,7 @@ pub mod stamps;
 pub mod takeover;
 pub mod worker;
 
-pub use control::{Busy, Config, Datapath, DropLine, LookupStats, OWN_PORT, StartError, parse_cpu_mask};
+pub use control::{
+    Busy, CacheStats, Config, Datapath, DropLine, LookupStats, OWN_PORT, StartError, parse_cpu_mask,
+};
 pub use megaflow::registry::{DumpCursor, FlowDump};

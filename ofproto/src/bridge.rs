@@ -438,6 +438,11 @@ impl Bridge {
         self.read(|bridge| bridge.tables[..usize::from(HIDDEN_TABLE)].iter().map(FlowTable::live).sum())
     }
 
+    /// Number of rules, those of the switch's own in the hidden table included.
+    pub fn rules_in_memory(&self) -> usize {
+        self.read(|bridge| bridge.tables.iter().map(FlowTable::live).sum())
+    }
+
     /// Does `actions` to a frame as if it had come in by the port, and with the pipeline fields, of `metadata`.
     pub fn packet_out(
         &self,

@@ -132,6 +132,11 @@ impl Snapshot {
             .map(|(&name, table)| (name, table.columns.iter().map(|column| column.name).collect()))
     }
 
+    /// How many cells are held: columns times rows, of all tables.
+    pub fn cells(&self) -> usize {
+        self.tables.values().map(|table| table.columns.len() * table.rows.len()).sum()
+    }
+
     /// The rows of a table, in the order of their names; none where the server has no such table.
     pub fn rows(&self, table: &str) -> Vec<Row<'_>> {
         let Some(table) = self.tables.get(table) else { return Vec::new() };

@@ -23,5 +23,6 @@ pub mod paths;
 pub mod reconcile;
 mod start;
 pub mod status;
+mod upcalls;
 
 pub use start::main;

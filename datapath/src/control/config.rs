@@ -15,12 +15,21 @@ pub struct Config {
     pub flow_limit: usize,
     /// Entries of the signature cache of each worker; rounded up to a power of two.
     pub cache_entries: usize,
+    /// Whether a cached flow may cover packets of more than one connection (`upcall/disable-megaflows`).
+    pub megaflows: bool,
     /// The most distinct masks among the cached flows of one port, on one worker.
     pub masks_per_port: usize,
     /// VLAN tags that keys hold, 1 or 2 (`other_config:vlan-limit`, whose 0 means 2).
     pub vlan_limit: usize,
     /// How long a worker polls on without traffic before it sleeps.
     pub spin: Duration,
+}
+
+impl Config {
+    /// The most masks of a port: none but the exact one where flows may not be wide.
+    pub(crate) fn masks(&self) -> usize {
+        if self.megaflows { self.masks_per_port } else { 0 }
+    }
 }
 
 impl Default for Config {
@@ -32,6 +41,7 @@ impl Default for Config {
             max_idle: Duration::from_secs(10),
             flow_limit: 200_000,
             cache_entries: 1 << 18,
+            megaflows: true,
             masks_per_port: 32,
             vlan_limit: 1,
             spin: Duration::from_micros(20),

@@ -22,7 +22,7 @@ use packet::{FlowKey, Packet};
 pub use config::{Config, parse_cpu_mask};
 use ports::PortTable;
 use shared::{Command, Coverage, Execute, HandedIn, Shared, WorkerShared};
-pub use stats::{DropLine, LookupStats};
+pub use stats::{CacheStats, DropLine, LookupStats};
 
 use crate::action::{Action, PortNo};
 use crate::megaflow::registry::{DumpCursor, FlowDump};
@@ -102,6 +102,7 @@ impl Datapath {
             stamps: Arc::default(),
             owner: OnceLock::new(),
             flows: AtomicUsize::new(0),
+            flows_max: AtomicUsize::new(0),
             next_flow: 1.into(),
             coverage: Coverage::default(),
             nowhere: Counters::default(),

@@ -59,6 +59,8 @@ pub(crate) struct Shared {
     pub(crate) owner: OnceLock<Arc<dyn Owner>>,
     /// Cached flows of all workers.
     pub(crate) flows: AtomicUsize,
+    /// The most that there ever were.
+    pub(crate) flows_max: AtomicUsize,
     /// Number of the next cached flow.
     pub(crate) next_flow: AtomicU64,
     pub(crate) coverage: Coverage,
@@ -116,6 +118,10 @@ pub(crate) struct WorkerShared {
     pub(crate) done: AtomicU64,
     pub(crate) execute: ArrayQueue<Execute>,
     pub(crate) registry: Registry,
+    /// Its cached flows.
+    pub(crate) flows: AtomicUsize,
+    /// How long the last walk through them took, ns.
+    pub(crate) walk_ns: AtomicU64,
     /// One order at a time, so that numbers and queue agree.
     ordering: Mutex<()>,
     wake: EventFd,
@@ -132,6 +138,8 @@ impl WorkerShared {
             done: AtomicU64::new(0),
             execute: ArrayQueue::new(EXECUTE_QUEUE),
             registry: Registry::default(),
+            flows: AtomicUsize::new(0),
+            walk_ns: AtomicU64::new(0),
             ordering: Mutex::new(()),
             wake: EventFd::from_value_and_flags(0, EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?,
             asleep: AtomicBool::new(false),

@@ -1,6 +1,7 @@
 //! Totals for `dpctl/show`, `dpif/show`, `dpif/show-drops`, `coverage/*`.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::Datapath;
 use crate::drops::DropReason;
@@ -17,6 +18,19 @@ pub struct LookupStats {
     pub lost: u64,
     /// Cached flows.
     pub flows: usize,
+}
+
+/// The cached flows.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct CacheStats {
+    /// How many there are.
+    pub current: usize,
+    /// The most that there were at any time.
+    pub max: usize,
+    /// How many each worker has.
+    pub by_worker: Vec<usize>,
+    /// How long the slowest worker took for its last walk through its flows, packets in between included.
+    pub walk: Duration,
 }
 
 /// One counter of dropped packets.
@@ -39,6 +53,18 @@ impl Datapath {
             missed: read(&coverage.miss),
             lost: 0,
             flows: self.flow_count(),
+        }
+    }
+
+    /// How many cached flows there are and were.
+    pub fn cache_stats(&self) -> CacheStats {
+        let crew = self.crew();
+        let walk_ns = crew.workers.iter().map(|worker| read(&worker.walk_ns)).max();
+        CacheStats {
+            current: self.flow_count(),
+            max: self.shared.flows_max.load(Ordering::Relaxed),
+            by_worker: crew.workers.iter().map(|worker| worker.flows.load(Ordering::Relaxed)).collect(),
+            walk: Duration::from_nanos(walk_ns.unwrap_or(0)),
         }
     }
 

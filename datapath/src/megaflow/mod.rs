@@ -146,7 +146,8 @@ impl Megaflows {
 
     /// The subtable for a flow with this mask, made if it may be, and whether the mask had to be made more exact.
     pub(crate) fn place(&mut self, key: &FlowKey, mask: &FlowMask) -> (u16, bool) {
-        let mut mask = *mask;
+        // A wide subtable may still be there, empty.
+        let mut mask = if self.masks_per_port == 0 { FlowMask::exact() } else { *mask };
         mask.unite(&base_mask());
         let wanted = Layout::new(&mask);
         let order = self.by_port.entry(key.in_port.get()).or_default();

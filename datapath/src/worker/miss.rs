@@ -98,7 +98,7 @@ impl Worker {
         let (subtable, narrower) = self.flows.place(key, &translation.mask);
         let coverage = self.shared.clone();
         let coverage = &coverage.coverage;
-        if narrower {
+        if narrower && self.config.megaflows {
             coverage.generalise.fetch_add(1, Ordering::Relaxed);
         }
         if let Some(old) = self.flows.find_in(subtable, key) {
@@ -123,7 +123,9 @@ impl Worker {
             born_ns: now_ns,
         };
         let id = self.flows.insert(subtable, key, hot, cold)?;
-        self.shared.flows.fetch_add(1, Ordering::Relaxed);
+        let flows = self.shared.flows.fetch_add(1, Ordering::Relaxed) + 1;
+        self.shared.flows_max.fetch_max(flows, Ordering::Relaxed);
+        self.me.flows.store(self.flows.len(), Ordering::Relaxed);
         coverage.install.fetch_add(1, Ordering::Relaxed);
         self.cache.insert(self.flows.signature(key), id);
         Some(id)
@@ -138,6 +140,7 @@ impl Worker {
         }
         self.registry.remove(cold.place);
         self.shared.flows.fetch_sub(1, Ordering::Relaxed);
+        self.me.flows.store(self.flows.len(), Ordering::Relaxed);
     }
 
     /// Finds out whether a flow is good at the current version, and makes it so where possible without making another flow. `index`

@@ -135,7 +135,7 @@ impl Worker {
         Self {
             out: Out::new(shared.clone()),
             cache: Cache::new(config.cache_entries),
-            flows: Megaflows::new(config.masks_per_port),
+            flows: Megaflows::new(config.masks()),
             rx: Vec::new(),
             lane: Lane::default(),
             registry: Writer::default(),
@@ -233,11 +233,11 @@ impl Worker {
         if config.cache_entries != self.config.cache_entries {
             self.cache = Cache::new(config.cache_entries);
         }
-        if config.vlan_limit != self.config.vlan_limit {
-            // Flows made from other keys may not cover the packets that they seem to.
+        if config.vlan_limit != self.config.vlan_limit || config.megaflows != self.config.megaflows {
+            // Flows made from other keys may not cover the packets that they seem to, and wide ones are not wanted any more.
             self.purge_at_once();
         }
-        self.flows.set_masks_per_port(config.masks_per_port);
+        self.flows.set_masks_per_port(config.masks());
         self.config = config;
     }
 

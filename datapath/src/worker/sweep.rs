@@ -76,7 +76,7 @@ impl Worker {
                     self.sweep.at = Some(FlowId { slot: id.slot + 1, ..id });
                     self.tend(id, now_ns);
                 }
-                Ok(None) => self.walked(),
+                Ok(None) => self.walked(now_ns),
                 Err(at) => {
                     self.sweep.at = Some(at);
                     break;
@@ -88,8 +88,9 @@ impl Worker {
     }
 
     /// The walk is at its end.
-    fn walked(&mut self) {
+    fn walked(&mut self, now_ns: u64) {
         self.sweep.at = None;
+        self.me.walk_ns.store(now_ns.saturating_sub(self.sweep.started_ns), Ordering::Relaxed);
         self.flows.tidy();
         self.lists.tidy();
         if self.errand.take().is_some() {

@@ -88,6 +88,25 @@ fn the_flow_limit_evicts() {
 }
 
 #[test]
+fn without_megaflows_each_flow_covers_its_own_packets_only() {
+    let mut bench = Bench::new(Config::default(), 2);
+    bench.set_rules(vec![Rule::on_port(1, vec![Action::Output(PortNo(2))])]);
+    (0..5).for_each(|port| bench.send(1, &frame(1, 2, port)));
+    assert_eq!(bench.datapath.cache_stats().current, 1);
+    let config = (*bench.datapath.config()).clone();
+    bench.datapath.set_config(Config { megaflows: false, ..config.clone() }).unwrap();
+    (0..5).for_each(|port| bench.send(1, &frame(1, 2, port)));
+    let stats = bench.datapath.cache_stats();
+    assert_eq!((stats.current, stats.max, stats.by_worker), (5, 5, vec![5]));
+    assert!(bench.datapath.coverage().contains(&("datapath_mask_bound", 0)));
+    bench.datapath.set_config(config).unwrap();
+    (0..5).for_each(|port| bench.send(1, &frame(1, 2, port)));
+    let stats = bench.datapath.cache_stats();
+    assert_eq!((stats.current, stats.max, stats.by_worker), (1, 5, vec![1]));
+    assert_eq!(bench.rule_hits(0), (15, 900));
+}
+
+#[test]
 fn drops_have_reasons() {
     let mut bench = Bench::new(Config::default(), 2);
     bench.set_rules(vec![Rule::on_tp_dst(1, vec![]), Rule::on_port(1, vec![Action::Output(PortNo(77))])]);

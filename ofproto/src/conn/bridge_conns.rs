@@ -107,6 +107,10 @@ impl BridgeConns {
         }
     }
 
+    pub(super) fn count(&self) -> usize {
+        self.conns.len()
+    }
+
     // Configuration.
 
     pub(super) fn configure(&mut self, config: &ConnConfig, world: &mut World, now_ns: u64) {

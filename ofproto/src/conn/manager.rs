@@ -94,6 +94,11 @@ impl ConnManager {
         }
     }
 
+    /// How many connections there are, snoopers aside; those that are to be made count.
+    pub fn count(&self) -> usize {
+        self.bridges.values().map(BridgeConns::count).sum()
+    }
+
     /// How many who came in were refused, because too many were in already.
     pub fn refused(&self) -> u64 {
         self.world.refused

@@ -260,6 +260,34 @@ fn patch_ports_count_what_goes_through() {
 }
 
 #[test]
+fn the_cache_takes_orders() {
+    let pair = Pair::new("secure");
+    for order in [
+        "upcall/disable-megaflows",
+        "upcall/enable-megaflows",
+        "upcall/disable-ufid",
+        "upcall/enable-ufid",
+        "upcall/set-flow-limit 5000",
+        "upcall/set-flow-limit",
+        "revalidator/wait",
+        "revalidator/purge",
+    ] {
+        pair.appctl(order);
+    }
+    let (ours, theirs) = pair.both(|side| {
+        let shown = side.sandbox.appctl(&["upcall/show"]);
+        shown.lines().take(2).map(str::to_owned).collect::<Vec<_>>()
+    });
+    assert_eq!(ours, theirs);
+    let (ours, theirs) = pair.both(|side| {
+        let shown = side.sandbox.appctl(&["memory/show"]);
+        let words = shown.split_whitespace().filter(|word| !word.starts_with("idl-cells-"));
+        words.map(str::to_owned).collect::<Vec<_>>()
+    });
+    assert_eq!(ours, theirs);
+}
+
+#[test]
 fn the_snooper_sees_what_a_controller_and_the_switch_say() {
     let pair = Pair::new("secure");
     let (ours, theirs) = pair.both(|side| {

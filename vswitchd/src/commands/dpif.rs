@@ -1,4 +1,4 @@
-//! `dpif/*`, `revalidator/*`, `upcall/*`: bridges as the datapath has them, and its cached flows.
+//! `dpif/*`, `revalidator/*`: bridges as the datapath has them, and its cached flows.
 
 use std::fmt::Write as _;
 
@@ -11,9 +11,8 @@ use crate::appctl::{Answer, Command};
 use crate::control::Control;
 
 /// The commands of this family.
-pub(super) fn commands() -> [Command<Control>; 9] {
+pub(super) fn commands() -> [Command<Control>; 7] {
     let dump = "[-m] [--names | --no-names] bridge";
-    let limit = "flow-limit-number";
     [
         Command { name: "dpif/show", usage: "", min: 0, max: 0, run: |c, _| Ok(show(c)).into() },
         Command { name: "dpif/dump-dps", usage: "", min: 0, max: 0, run: |c, _| Ok(dump_dps(c)).into() },
@@ -40,14 +39,6 @@ pub(super) fn commands() -> [Command<Control>; 9] {
         },
         Command { name: "revalidator/wait", usage: "", min: 0, max: 0, run: |c, _| sweep(c).into() },
         Command { name: "revalidator/purge", usage: "", min: 0, max: 0, run: |c, _| purge(c).into() },
-        Command { name: "upcall/show", usage: "", min: 0, max: 0, run: |c, _| Ok(upcalls(c)).into() },
-        Command {
-            name: "upcall/set-flow-limit",
-            usage: limit,
-            min: 1,
-            max: 1,
-            run: |c, args| set_limit(c, &args[0]).into(),
-        },
     ]
 }
 
@@ -124,7 +115,7 @@ const FEATURES: &[(&str, &str)] = &[
     ("Optimized Balance TCP mode", "No"),
     ("Conntrack all-zero IP SNAT", "No"),
     ("MPLS Label add", "No"),
-    ("Max VLAN headers", "2"),
+    ("Max VLAN headers", "as configured"),
     ("Max MPLS depth", "3"),
     ("Recirc", "Yes"),
     ("CT state", "No"),
@@ -139,7 +130,11 @@ const FEATURES: &[(&str, &str)] = &[
 
 fn features(control: &Control, name: &str) -> Answer {
     control.switch.bridge(name).ok_or("no such bridge")?;
-    Ok(FEATURES.iter().map(|(feature, value)| format!("{feature}: {value}\n")).collect())
+    let line = |(feature, value): &(&str, &str)| match *feature {
+        "Max VLAN headers" => format!("{feature}: {}\n", control.datapath.config().vlan_limit),
+        _ => format!("{feature}: {value}\n"),
+    };
+    Ok(FEATURES.iter().map(line).collect())
 }
 
 fn drops(control: &Control, port: Option<&str>) -> Answer {
@@ -163,25 +158,4 @@ fn sweep(control: &Control) -> Answer {
 fn purge(control: &Control) -> Answer {
     control.datapath.purge_flows();
     Ok(String::new())
-}
-
-fn upcalls(control: &Control) -> String {
-    let (current, limit) = (control.datapath.flow_count(), control.datapath.config().flow_limit);
-    let mut out = String::new();
-    for name in datapaths::in_use(control) {
-        let _ = writeln!(
-            out,
-            "{}:\n  flows         : (current {current}) (avg {current}) (max {current}) (limit {limit})\n  \
-             dump duration : 0ms\n  ufid enabled : true\n",
-            name.text()
-        );
-    }
-    out
-}
-
-fn set_limit(control: &Control, text: &str) -> Answer {
-    let limit = text.parse::<usize>().map_err(|_| format!("{text}: not a number of flows"))?;
-    let config = datapath::Config { flow_limit: limit, ..(*control.datapath.config()).clone() };
-    control.datapath.set_config(config).map_err(|error| error.to_string())?;
-    Ok(format!("set flow_limit to {limit}\n"))
 }

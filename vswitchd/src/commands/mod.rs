@@ -6,6 +6,7 @@ mod dpctl;
 mod dpif;
 mod fdb;
 mod ofproto;
+mod upcall;
 mod vlog;
 
 use crate::appctl::Registry;
@@ -18,6 +19,7 @@ pub fn all() -> Registry<Control> {
     registry.extend(vlog::commands());
     registry.extend(fdb::commands());
     registry.extend(dpif::commands());
+    registry.extend(upcall::commands());
     registry.extend(dpctl::commands());
     registry.extend(ofproto::commands());
     registry

@@ -22,6 +22,7 @@ use crate::coverage::{Counter, History};
 use crate::daemon::Startup;
 use crate::log::Vlog;
 use crate::reconcile::{Reconciler, ReconcilerOptions};
+use crate::upcalls::Upcalls;
 use crate::{commands, paths};
 use signals::{Signals, Wish};
 
@@ -54,6 +55,8 @@ pub struct Control {
     pub switch: Arc<Switch>,
     /// Their OpenFlow connections.
     pub connections: ConnManager,
+    /// What `upcall/show` remembers.
+    pub upcalls: Upcalls,
     reconciler: Reconciler,
     history: History,
     exit: Exit,
@@ -155,7 +158,7 @@ impl Control {
             connections,
             reconciler,
             history: History::default(),
-
+            upcalls: Upcalls::default(),
             exit: Exit::No,
         })
     }
@@ -191,6 +194,7 @@ impl Control {
         self.switch.run(now_ns);
         let (datapath, switch, connections) = (&self.datapath, &self.switch, &self.connections);
         self.history.run(Instant::now(), || counters(datapath, switch, connections));
+        self.upcalls.sample(Instant::now(), datapath.flow_count());
     }
 
     fn obey(&mut self, wishes: &[Wish]) {
@@ -233,12 +237,24 @@ impl Control {
         self.history.show(&self.coverage())
     }
 
-    /// The text of `memory/show`.
+    /// The text of `memory/show`: what takes memory, by the names that Open vSwitch has for it, and how much of it there is. A worker
+    /// does the work of a handler and of a revalidator.
     pub fn memory_text(&self) -> String {
         let bridges = self.switch.bridges();
-        let ports: usize = bridges.iter().map(|bridge| bridge.ports().len()).sum();
-        let rules: usize = bridges.iter().map(|bridge| bridge.flow_count()).sum();
-        format!("flows:{} ports:{ports} rules:{rules}\n", self.datapath.flow_count())
+        let cache = self.datapath.cache_stats();
+        let workers = if bridges.is_empty() { 0 } else { cache.by_worker.len() };
+        let usage = [
+            ("handlers", workers),
+            ("idl-cells-Open_vSwitch", self.reconciler.cells()),
+            ("ofconns", self.connections.count()),
+            ("ports", bridges.iter().map(|bridge| bridge.ports().len()).sum()),
+            ("revalidators", workers),
+            ("rules", bridges.iter().map(|bridge| bridge.rules_in_memory()).sum()),
+            ("udpif keys", cache.current),
+        ];
+        let used = usage.iter().filter(|(_, number)| *number > 0);
+        let words: Vec<_> = used.map(|(what, number)| format!("{what}:{number}")).collect();
+        words.join(" ") + "\n"
     }
 }
 

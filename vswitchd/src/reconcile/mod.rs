@@ -46,6 +46,7 @@ use ofproto::conn::ConnManager;
 use ovsdb::client::{Client, RemoteError};
 use ovsdb::openvswitch::{self, Database};
 use ovsdb::session::{Lock, Session};
+use ovsdb::snapshot::Snapshot;
 use stream::TlsFiles;
 use thiserror::Error;
 
@@ -129,6 +130,11 @@ pub struct Reconciler {
 }
 
 impl Reconciler {
+    /// Cells of the database that are held in memory.
+    pub fn cells(&self) -> usize {
+        self.client.session().snapshot().map_or(0, Snapshot::cells)
+    }
+
     /// A reconciler that begins with its first [`run`](Self::run). Its sockets are registered under the first two of `tokens`.
     ///
     /// # Errors
