@@ -77,6 +77,8 @@ reasons! {
     RecircLimit, Pipeline, "datapath_drop_recirc_limit";
     /// The owner took too long or had no room for it.
     UpcallError, Pipeline, "datapath_drop_upcall_error";
+    /// A packet from a controller found the queue of the worker full.
+    PacketOutFull, Pipeline, "datapath_drop_packet_out_full";
     /// No Ethernet frame: shorter than its header, or offload state that makes no sense.
     RxInvalid, Receive, "datapath_drop_rx_invalid_packet";
     /// The receive queue had no room or no buffer.

@@ -46,7 +46,7 @@ pub(crate) fn packet_out(
         core.linger(credit, now_ns);
     }
     if let Some(datapath) = datapath.filter(|_| !translation.actions.is_empty()) {
-        // A datapath that is too busy loses it, as a port that is too busy would.
+        // A datapath that is too busy drops and counts it, as it does with what comes in.
         let _ = datapath.execute(packet, key, translation.actions);
     }
     Ok(())

@@ -25,6 +25,7 @@ use shared::{Command, Coverage, Execute, HandedIn, Shared, WorkerShared};
 pub use stats::{CacheStats, DropLine, LookupStats};
 
 use crate::action::{Action, PortNo};
+use crate::drops::DropReason;
 use crate::megaflow::registry::{DumpCursor, FlowDump};
 use crate::owner::Owner;
 use crate::port::{Counters, Port, PortError, PortKind, PortSpec, PortStats, Queues};
@@ -186,14 +187,24 @@ impl Datapath {
         self.shared.handed_in.treated.load(Ordering::Acquire) >= ticket
     }
 
-    /// Treats `packet` by `actions` on a worker, as if it had missed with `key` and they were the answer.
+    /// Treats `packet` by `actions` on a worker, as if it had missed with `key` and they were the answer. A packet for which there is
+    /// no room is dropped, and counted as such at its port of arrival.
     pub fn execute(&self, packet: Packet, key: FlowKey, actions: Vec<Action>) -> Result<(), Busy> {
+        let in_port = PortNo(key.in_port.get());
+        self.hand_in(Execute { packet, key, actions }).inspect_err(|Busy| {
+            let port = self.port(in_port);
+            let counters = port.as_ref().map_or(&self.shared.nowhere, |port| &port.counters);
+            counters.dropped(DropReason::PacketOutFull, 1);
+        })
+    }
+
+    fn hand_in(&self, item: Execute) -> Result<(), Busy> {
         let crew = self.crew();
         // One worker for all, so that packets go out in the order in which they were handed in.
         let Some(worker) = crew.workers.first() else { return Err(Busy) };
         let handed_in = &self.shared.handed_in;
         let _one_at_a_time = handed_in.order.lock().unwrap_or_else(PoisonError::into_inner);
-        if !worker.submit(Execute { packet, key, actions }) {
+        if !worker.submit(item) {
             return Err(Busy);
         }
         handed_in.submitted.fetch_add(1, Ordering::Release);

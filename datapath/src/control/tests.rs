@@ -133,7 +133,7 @@ fn ports_come_and_go() {
     datapath.del_port(PortNo(2)).unwrap();
     assert!(matches!(datapath.del_port(PortNo(2)), Err(PortError::NoSuchPort(_))));
     wires[0].push(frame(2));
-    let invalid = || datapath.port_stats(PortNo(1)).unwrap().dropped(crate::drops::DropReason::InvalidPort);
+    let invalid = || datapath.port_stats(PortNo(1)).unwrap().dropped(DropReason::InvalidPort);
     assert!(poll_until(LONG, || invalid() == 1));
     let again = datapath.add_port(PortSpec::new("again", PortKind::Memory(wires[1].clone()))).unwrap();
     assert_eq!(again.number, PortNo(2));
@@ -204,6 +204,28 @@ fn a_stream_of_packets_does_not_hold_up_a_ticket() {
         datapath.is_out(ticket)
     });
     assert!(treated, "a packet handed in later holds up the ticket");
+}
+
+#[test]
+fn what_finds_no_room_is_dropped_with_its_reason_where_it_came_in() {
+    let Setup { datapath, wires, .. } = setup(Config { workers: 1, ..Config::default() });
+    let mut key = FlowKey::default();
+    key.in_port.set(1);
+    let refused = |key: FlowKey| {
+        poll_until(LONG, || {
+            wires[2].drain();
+            (0..2 * shared::EXECUTE_QUEUE)
+                .any(|_| datapath.execute(frame(1), key, vec![Action::Output(PortNo(3))]).is_err())
+        })
+    };
+    assert!(refused(key));
+    key.in_port.set(u32::MAX);
+    assert!(refused(key));
+    let lines = datapath.drops(None);
+    let line = lines.iter().find(|line| line.reason == DropReason::PacketOutFull).unwrap();
+    let port = datapath.port(PortNo(1)).unwrap();
+    assert_eq!((line.port.as_str(), line.packets), (port.name(), 1));
+    assert!(datapath.coverage().contains(&("datapath_drop_packet_out_full", 2)));
 }
 
 #[test]
