@@ -118,3 +118,26 @@ fn an_internal_port_is_made_again_when_its_device_or_its_namespace_is_removed() 
     drop(container);
     wait_until("int2 to be made again", || made("int2"));
 }
+
+#[test]
+fn whoever_removes_many_ports_at_once_is_told_when_all_are_gone() {
+    const PORTS: usize = 30;
+    let sandbox = Sandbox::new();
+    sandbox.add_bridge("br0", &[]);
+    let names: Vec<String> = (0..PORTS).map(|n| format!("many{n}")).collect();
+    let kind = "type=internal";
+    let add =
+        names.iter().flat_map(|name| ["--", "add-port", "br0", name, "--", "set", "interface", name, kind]);
+    sandbox.vsctl(&add.collect::<Vec<_>>());
+    let devices = || sandbox.netns().sh("ls /sys/class/net");
+    assert_eq!(devices().matches("many").count(), PORTS);
+    // One that is added in the same transaction takes the number of one that goes.
+    let number = sandbox.vsctl(&["get", "interface", "many7", "ofport"]);
+    let request = format!("ofport_request={}", number.trim());
+    let delete = names.iter().flat_map(|name| ["--", "del-port", "br0", name]);
+    let set = ["--", "add-port", "br0", "one", "--", "set", "interface", "one", kind, &request];
+    sandbox.vsctl(&delete.chain(set).collect::<Vec<_>>());
+    assert_eq!(devices().matches("many").count(), 0);
+    assert_eq!(sandbox.vsctl(&["get", "interface", "one", "ofport"]), number);
+    assert!(!sandbox.ofctl(&["show", "br0"]).contains("many"));
+}

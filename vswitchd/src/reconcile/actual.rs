@@ -9,6 +9,7 @@ use ofproto::config::BridgeConfig;
 
 use super::bridge::{Hints, LiveBridge};
 use super::spec::{Complaint, Desired, Global, InterfaceKind};
+use super::turn::Turn;
 use super::world::World;
 
 /// All bridges that exist.
@@ -29,18 +30,14 @@ impl Actual {
         self.hints.extend(hints);
     }
 
-    /// Brings everything to what is wanted. What cannot be done is noted where it belongs, and the rest is done.
-    pub(super) fn apply(&mut self, desired: &Desired, world: &mut World<'_>) {
+    /// Brings everything to what is wanted. What cannot be done is noted where it belongs, and the rest is done. False when there was
+    /// too much to take down for one turn: then it has to be called again.
+    pub(super) fn apply(&mut self, desired: &Desired, world: &mut World<'_>) -> bool {
         self.complain(desired);
         self.set_global(&desired.global, world);
-        let unwanted: Vec<String> =
-            self.bridges.keys().filter(|name| !desired.bridges.contains_key(*name)).cloned().collect();
-        for name in unwanted {
-            self.remove_bridge(&name, true, world);
-        }
         self.remember_refused(desired);
-        for (name, live) in &mut self.bridges {
-            live.close_unwanted(&desired.bridges[name], world);
+        if !self.take_down(desired, world) {
+            return false;
         }
         self.set_own_port(!desired.bridges.is_empty(), world);
         for (name, spec) in &desired.bridges {
@@ -57,6 +54,19 @@ impl Actual {
                 self.opened.extend(opened.into_iter().map(|interface| (name.clone(), interface)));
             }
         }
+        true
+    }
+
+    /// Takes down what is not wanted, as far as one turn goes; whether nothing is left of it.
+    fn take_down(&mut self, desired: &Desired, world: &mut World<'_>) -> bool {
+        let mut turn = Turn::one();
+        let unwanted: Vec<String> =
+            self.bridges.keys().filter(|name| !desired.bridges.contains_key(*name)).cloned().collect();
+        unwanted.iter().all(|name| self.remove_bridge(name, true, &mut turn, world))
+            && self
+                .bridges
+                .iter_mut()
+                .all(|(name, live)| live.close_unwanted(&desired.bridges[name], &mut turn, world))
     }
 
     /// Notes the numbers of interfaces that are refused from now on, so that they get them back once they are not.
@@ -76,17 +86,21 @@ impl Actual {
     /// Ends all bridges. Devices of ours go too if `delete` is set, else they stay for the next time.
     pub(super) fn remove_all(&mut self, delete: bool, world: &mut World<'_>) {
         for name in self.bridges.keys().cloned().collect::<Vec<_>>() {
-            self.remove_bridge(&name, delete, world);
+            self.remove_bridge(&name, delete, &mut Turn::last(), world);
         }
         self.set_own_port(false, world);
     }
 
-    fn remove_bridge(&mut self, name: &str, delete: bool, world: &mut World<'_>) {
-        if let Some(mut live) = self.bridges.remove(name) {
-            live.close_all(delete, world);
-            world.conn.remove_bridge(name);
-            world.switch.remove_bridge(name);
+    /// Whether it is gone; it goes with its last interface.
+    fn remove_bridge(&mut self, name: &str, delete: bool, turn: &mut Turn, world: &mut World<'_>) -> bool {
+        let Some(live) = self.bridges.get_mut(name) else { return true };
+        if !live.close_all(delete, turn, world) {
+            return false;
         }
+        self.bridges.remove(name);
+        world.conn.remove_bridge(name);
+        world.switch.remove_bridge(name);
+        true
     }
 
     /// Takes note of what happened to a device. Whether the configuration is to be applied again.

@@ -12,6 +12,7 @@ use super::identity::{bridge_mac, datapath_id};
 use super::interface::LiveInterface;
 use super::plan::{InterfaceDiff, Present};
 use super::spec::{BridgeSpec, InterfaceKind, Mac};
+use super::turn::Turn;
 use super::world::World;
 
 /// A bridge that exists.
@@ -51,17 +52,25 @@ impl LiveBridge {
         }
     }
 
-    /// Closes the interfaces that have no place in what is wanted. Done in all bridges before any opens one, so that a device
-    /// can go from one bridge to another.
-    pub(super) fn close_unwanted(&mut self, wanted: &BridgeSpec, world: &mut World<'_>) {
+    /// Closes the interfaces that have no place in what is wanted, until the turn is over; whether none is left. Done in all bridges
+    /// before any opens one, so that a device can go from one bridge to another.
+    pub(super) fn close_unwanted(
+        &mut self,
+        wanted: &BridgeSpec,
+        turn: &mut Turn,
+        world: &mut World<'_>,
+    ) -> bool {
         let diff = self.diff(wanted);
-        for name in &diff.delete {
-            self.close(name, true, world);
-        }
-        for name in &diff.close {
-            self.close(name, false, world);
+        let delete = diff.delete.iter().map(|name| (name, true));
+        let close = diff.close.iter().map(|name| (name, false));
+        for (name, delete) in delete.chain(close) {
+            if !turn.has_time() {
+                return false;
+            }
+            self.close(name, delete, world);
         }
         self.failed.retain(|name, _| wanted.interfaces.contains_key(name));
+        true
     }
 
     fn diff(&self, wanted: &BridgeSpec) -> InterfaceDiff {
@@ -79,11 +88,15 @@ impl LiveBridge {
         live.close(&self.handle, delete, world);
     }
 
-    /// Closes all interfaces.
-    pub(super) fn close_all(&mut self, delete: bool, world: &mut World<'_>) {
-        for name in self.interfaces.keys().cloned().collect::<Vec<_>>() {
+    /// Closes all interfaces, until the turn is over; whether none is left.
+    pub(super) fn close_all(&mut self, delete: bool, turn: &mut Turn, world: &mut World<'_>) -> bool {
+        while let Some(name) = self.interfaces.keys().next().cloned() {
+            if !turn.has_time() {
+                return false;
+            }
             self.close(&name, delete, world);
         }
+        true
     }
 
     /// Opens what is missing and sets everything as it is wanted. Returns the names of what was to be opened.

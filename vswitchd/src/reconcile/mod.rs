@@ -26,6 +26,7 @@ mod left_overs;
 mod plan;
 mod port;
 pub mod spec;
+mod turn;
 mod unsupported;
 mod world;
 mod writer;
@@ -124,6 +125,10 @@ pub struct Reconciler {
     writer: Writer,
     /// The state of the database that was applied last.
     applied: Option<u64>,
+    /// Whether that is not done yet: there was too much to take down for one turn.
+    is_applying: bool,
+    /// Whether the database is to be told once it is.
+    tell_applied: bool,
     /// Whether anything was ever applied.
     began: bool,
     was_contended: bool,
@@ -173,6 +178,8 @@ impl Reconciler {
             actual: Actual::default(),
             writer: Writer::default(),
             applied: None,
+            is_applying: false,
+            tell_applied: false,
             began: false,
             was_contended: false,
         })
@@ -201,7 +208,7 @@ impl Reconciler {
                 self.reconcile(device_news, now, conn);
             }
             Lock::Contended => self.stand_aside(conn),
-            _ if device_news => self.apply(conn),
+            _ if device_news || self.is_applying => self.apply(conn),
             _ => {}
         }
         self.client.run(&self.registry, now);
@@ -215,7 +222,7 @@ impl Reconciler {
         let session = self.client.session();
         let may_write = session.is_live() && session.lock() == Lock::Held;
         let writer = if may_write { self.writer.next_wakeup() } else { None };
-        let devices = if self.devices_ready { now } else { self.next_sweep };
+        let devices = if self.devices_ready || self.is_applying { now } else { self.next_sweep };
         let wakeups = [self.client.next_wakeup(now), writer, embedded, Some(devices)];
         wakeups.into_iter().flatten().min()
     }
@@ -287,13 +294,20 @@ impl Reconciler {
             }
             self.read();
             self.applied = Some(seqno);
+            self.tell_applied = true;
             self.apply(conn);
             if first {
+                // Nothing was there that could be taken down.
                 left_overs::clear_strays();
             }
-            self.writer.config_applied(self.desired.global.stats_interval, now);
-        } else if device_news {
+        } else if device_news || self.is_applying {
             self.apply(conn);
+        }
+        if self.is_applying {
+            return;
+        }
+        if std::mem::take(&mut self.tell_applied) {
+            self.writer.config_applied(self.desired.global.stats_interval, now);
         }
         let mut scene = Scene {
             desired: &self.desired,
@@ -325,7 +339,8 @@ impl Reconciler {
     fn apply(&mut self, conn: &mut ConnManager) {
         let desired = std::mem::take(&mut self.desired);
         let (actual, mut world) = self.parts(conn);
-        actual.apply(&desired, &mut world);
+        let is_done = actual.apply(&desired, &mut world);
+        self.is_applying = !is_done;
         self.desired = desired;
         self.devices_ready = true;
         self.writer.status_changed();
@@ -347,5 +362,6 @@ impl Reconciler {
         actual.remove_all(false, &mut world);
         self.desired = Desired::default();
         self.applied = None;
+        self.is_applying = false;
     }
 }
