@@ -88,7 +88,7 @@ impl Door {
                 }
                 Err(e) => {
                     if !was_failing {
-                        tracing::warn!(target: "connmgr", "accept failed ({e})");
+                        tracing::warn!(target: "connmgr", "accept failed ({})", datapath::netdev::reason(&e));
                     }
                     (self.ready, self.retry_ms) = (false, Some(now_ms + RETRY_MS));
                 }

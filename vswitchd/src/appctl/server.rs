@@ -127,7 +127,7 @@ impl<C> Server<C> {
                     ) => {}
                 Err(error) => {
                     if !was_failing {
-                        tracing::warn!(target: "unixctl", "{}: accept failed: {error}", self.path.display());
+                        tracing::warn!(target: "unixctl", "{}: accept failed ({})", self.path.display(), datapath::netdev::reason(&error));
                     }
                     (self.knocked, self.retry) = (false, Some(now + RETRY));
                 }
