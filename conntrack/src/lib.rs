@@ -12,4 +12,9 @@
 //! assert!(!state::is_possible(state::NEW));
 //! ```
 
+mod proto;
+pub mod request;
 pub mod state;
+pub mod timeout;
+pub mod tuple;
+mod view;

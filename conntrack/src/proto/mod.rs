@@ -1,0 +1,67 @@
+//! Protocol state machines: what a packet does to the connection that it belongs to. Pure: no clock, no table, no lock.
+
+pub(crate) mod icmp;
+pub(crate) mod other;
+
+use crate::timeout::Stage;
+use crate::view::{L4, View};
+
+/// What a packet is to an existing connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Judgement {
+    /// Part of it, both sides have spoken: `est`.
+    Established,
+    /// Part of it, the other side has not spoken yet: `new`.
+    New,
+    /// It does not fit: `inv`.
+    Invalid,
+    /// It starts a new connection under the same tuple: the old one is forgotten, and the packet looked up afresh.
+    Restart,
+}
+
+/// Settings that the machines obey.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Rules {
+    /// TCP sequence numbers outside the window make a packet invalid.
+    pub(crate) tcp_seq_check: bool,
+}
+
+/// Protocol state of a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Proto {
+    /// ICMP and ICMPv6.
+    Icmp(icmp::Icmp),
+    /// UDP and all others.
+    Other(other::Other),
+}
+
+const _: () = assert!(size_of::<Proto>() <= 48);
+
+impl Proto {
+    /// The state after the first packet of a connection; `None` if such a packet starts none.
+    pub(crate) fn start(view: &View, _rules: Rules) -> Option<(Self, Stage)> {
+        match view.l4 {
+            L4::Icmp(kind) if icmp::Icmp::is_request(view.tuple.family == 6, kind) => {
+                Some((Self::Icmp(icmp::Icmp { replied: false }), Stage::IcmpFirst))
+            }
+            L4::Other => Some((Self::Other(other::Other::First), Stage::OtherFirst)),
+            _ => None,
+        }
+    }
+
+    /// Takes a packet into account. `reply`: it goes in the reply direction.
+    pub(crate) fn judge(&mut self, _view: &View, reply: bool, _rules: Rules) -> (Judgement, Stage) {
+        match self {
+            Self::Icmp(icmp) => icmp.judge(reply),
+            Self::Other(other) => other.judge(reply),
+        }
+    }
+
+    /// Whether the other side has not spoken, or the handshake is not done: the first to go under pressure.
+    pub(crate) fn is_half_open(&self) -> bool {
+        match self {
+            Self::Icmp(icmp) => !icmp.replied,
+            Self::Other(other) => *other != other::Other::Bidir,
+        }
+    }
+}
