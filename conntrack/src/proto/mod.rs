@@ -2,6 +2,7 @@
 
 pub(crate) mod icmp;
 pub(crate) mod other;
+pub(crate) mod tcp;
 
 use crate::timeout::Stage;
 use crate::view::{L4, View};
@@ -31,6 +32,8 @@ pub(crate) struct Rules {
 pub(crate) enum Proto {
     /// ICMP and ICMPv6.
     Icmp(icmp::Icmp),
+    /// TCP.
+    Tcp(tcp::Tcp),
     /// UDP and all others.
     Other(other::Other),
 }
@@ -45,23 +48,32 @@ impl Proto {
                 Some((Self::Icmp(icmp::Icmp { replied: false }), Stage::IcmpFirst))
             }
             L4::Other => Some((Self::Other(other::Other::First), Stage::OtherFirst)),
+            L4::Tcp(ref segment) => Some((Self::Tcp(tcp::Tcp::start(segment)?), Stage::TcpFirst)),
             _ => None,
         }
     }
 
-    /// Takes a packet into account. `reply`: it goes in the reply direction.
-    pub(crate) fn judge(&mut self, _view: &View, reply: bool, _rules: Rules) -> (Judgement, Stage) {
-        match self {
-            Self::Icmp(icmp) => icmp.judge(reply),
-            Self::Other(other) => other.judge(reply),
+    /// Takes a packet into account. `reply`: it goes in the reply direction. A stage: the timeout starts afresh with it; none: the
+    /// connection keeps its deadline. A packet of another protocol than the connection's is invalid.
+    pub(crate) fn judge(&mut self, view: &View, reply: bool, rules: Rules) -> (Judgement, Option<Stage>) {
+        match (self, view.l4) {
+            (Self::Tcp(tcp), L4::Tcp(ref segment)) => tcp.judge(segment, reply, rules),
+            (Self::Icmp(icmp), L4::Icmp(_)) => some_stage(icmp.judge(reply)),
+            (Self::Other(other), L4::Other) => some_stage(other.judge(reply)),
+            _ => (Judgement::Invalid, None),
         }
     }
 
     /// Whether the other side has not spoken, or the handshake is not done: the first to go under pressure.
     pub(crate) fn is_half_open(&self) -> bool {
         match self {
+            Self::Tcp(tcp) => tcp.is_half_open(),
             Self::Icmp(icmp) => !icmp.replied,
             Self::Other(other) => *other != other::Other::Bidir,
         }
     }
+}
+
+fn some_stage((judgement, stage): (Judgement, Stage)) -> (Judgement, Option<Stage>) {
+    (judgement, Some(stage))
 }
