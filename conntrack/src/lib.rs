@@ -12,7 +12,9 @@
 //! assert!(!state::is_possible(state::NEW));
 //! ```
 
+mod parse;
 mod proto;
+mod related;
 pub mod request;
 pub mod state;
 pub mod timeout;

@@ -11,7 +11,18 @@ use packet::parse::ip_proto;
 pub type Addr = [u8; 16];
 
 /// Addresses, ports, protocol and zone of one direction of a connection. 40 bytes, no padding, to be hashed and compared as a whole.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::Immutable)]
+#[derive(
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Debug,
+    Default,
+    zerocopy::FromBytes,
+    zerocopy::IntoBytes,
+    zerocopy::Immutable,
+)]
 #[repr(C, align(8))]
 pub struct Tuple {
     /// Source address.

@@ -297,6 +297,14 @@ fn ipv6(mut rest: Cursor<'_>, key: &mut FlowKey, layers: &mut Layers) -> Option<
     transport(rest, key, layers)
 }
 
+/// Walks the extension headers at the start of `bytes`, the first of which is of type `first`: the protocol after them, and their length in
+/// bytes. `None` when one is cut off, or the packet is a fragment.
+pub fn skip_extensions(bytes: &[u8], first: u8) -> Option<(u8, usize)> {
+    let mut rest = Cursor { frame: bytes, at: 0, end: bytes.len() };
+    let chain = extension_headers(&mut rest, first)?;
+    (chain.frag == 0).then_some((chain.proto, rest.at))
+}
+
 /// What the extension headers of an IPv6 packet came to.
 struct Chain {
     proto: u8,
