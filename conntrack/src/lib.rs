@@ -12,6 +12,7 @@
 //! assert!(!state::is_possible(state::NEW));
 //! ```
 
+pub mod nat;
 mod parse;
 mod proto;
 mod related;
