@@ -1,4 +1,8 @@
-//! How long a connection is remembered after its last packet.
+//! How long a connection is remembered after its last packet: [`Timeouts`] by [`Stage`], named by number in [`Policies`].
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// Where a connection stands in its life, as far as its timeout is concerned.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -54,5 +58,66 @@ impl Timeouts {
     /// Seconds of a stage.
     pub fn seconds(&self, stage: Stage) -> u32 {
         self.0[stage as usize]
+    }
+}
+
+/// Timeouts that connections share and that can change under them.
+#[derive(Debug)]
+pub(crate) struct Policy([AtomicU32; Stage::COUNT]);
+
+impl Policy {
+    fn new(timeouts: &Timeouts) -> Self {
+        Self(timeouts.0.map(AtomicU32::new))
+    }
+
+    fn set(&self, timeouts: &Timeouts) {
+        self.0.iter().zip(timeouts.0).for_each(|(held, seconds)| held.store(seconds, Relaxed));
+    }
+
+    /// Nanoseconds of a stage.
+    pub(crate) fn ns(&self, stage: Stage) -> u64 {
+        u64::from(self.0[stage as usize].load(Relaxed)) * 1_000_000_000
+    }
+}
+
+/// The default policy and the numbered ones. Connections of a policy that is changed follow with their next packet; those of one
+/// that is deleted keep its values.
+#[derive(Debug)]
+pub(crate) struct Policies {
+    default: Policy,
+    numbered: RwLock<HashMap<u32, Arc<Policy>>>,
+}
+
+impl Policies {
+    pub(crate) fn new() -> Self {
+        Self { default: Policy::new(&Timeouts::default()), numbered: RwLock::default() }
+    }
+
+    /// That of a connection.
+    pub(crate) fn of<'a>(&'a self, held: &'a Option<Arc<Policy>>) -> &'a Policy {
+        held.as_deref().unwrap_or(&self.default)
+    }
+
+    /// The policy with a number, if there is one.
+    pub(crate) fn numbered(&self, id: u32) -> Option<Arc<Policy>> {
+        self.numbered.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
+    /// Makes or changes a policy; number 0 is the default.
+    pub(crate) fn set(&self, id: u32, timeouts: &Timeouts) {
+        if id == 0 {
+            return self.default.set(timeouts);
+        }
+        let mut numbered = self.numbered.write().unwrap_or_else(PoisonError::into_inner);
+        numbered.entry(id).or_insert_with(|| Arc::new(Policy::new(timeouts))).set(timeouts);
+    }
+
+    /// Forgets a policy; the default one gets its first values again. Whether there was one.
+    pub(crate) fn delete(&self, id: u32) -> bool {
+        if id == 0 {
+            self.default.set(&Timeouts::default());
+            return true;
+        }
+        self.numbered.write().unwrap_or_else(PoisonError::into_inner).remove(&id).is_some()
     }
 }

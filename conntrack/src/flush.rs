@@ -1,0 +1,97 @@
+//! Flushing: connections that a filter names are forgotten, in slices.
+
+use std::net::IpAddr;
+
+use crate::conn::Conn;
+use crate::dump::Cursor;
+use crate::event::Reason;
+use crate::table::Slot;
+use crate::tracker::Tracker;
+use crate::tuple::Tuple;
+
+/// Which connections are meant: those that meet everything that is set.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Filter {
+    /// Zone.
+    pub zone: Option<u16>,
+    /// Value and mask of the mark.
+    pub mark: Option<(u32, u32)>,
+    /// Value and mask of the label.
+    pub label: Option<(u128, u128)>,
+    /// Original direction.
+    pub original: Option<TupleFilter>,
+    /// Reply direction.
+    pub reply: Option<TupleFilter>,
+}
+
+/// Which tuples are meant: those that meet everything that is set.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct TupleFilter {
+    /// 4 or 6.
+    pub family: Option<u8>,
+    /// IP protocol.
+    pub proto: Option<u8>,
+    /// Source address.
+    pub src: Option<IpAddr>,
+    /// Destination address.
+    pub dst: Option<IpAddr>,
+    /// Source port; the identifier for ICMP.
+    pub sport: Option<u16>,
+    /// Destination port; type and code (upper and lower byte) for ICMP.
+    pub dport: Option<u16>,
+    /// ICMP type.
+    pub icmp_type: Option<u8>,
+    /// ICMP code.
+    pub icmp_code: Option<u8>,
+}
+
+impl TupleFilter {
+    /// Whether the tuple is meant.
+    pub fn matches(&self, tuple: &Tuple) -> bool {
+        let [kind, code] = tuple.dport.to_be_bytes();
+        let same = |wanted: Option<u8>, is: u8| wanted.is_none_or(|wanted| wanted == is);
+        let port = |wanted: Option<u16>, is: u16| wanted.is_none_or(|wanted| wanted == is);
+        same(self.family, tuple.family)
+            && same(self.proto, tuple.proto)
+            && self.src.is_none_or(|wanted| wanted == tuple.src_ip())
+            && self.dst.is_none_or(|wanted| wanted == tuple.dst_ip())
+            && port(self.sport, tuple.sport)
+            && port(self.dport, tuple.dport)
+            && (self.icmp_type.is_none() && self.icmp_code.is_none()
+                || tuple.is_icmp() && same(self.icmp_type, kind) && same(self.icmp_code, code))
+    }
+}
+
+impl Filter {
+    /// All connections of a zone.
+    pub fn zone(zone: u16) -> Self {
+        Self { zone: Some(zone), ..Self::default() }
+    }
+
+    fn matches(&self, slot: &Slot, conn: &Conn) -> bool {
+        let original = slot.tuple(false);
+        self.zone.is_none_or(|zone| zone == original.zone)
+            && self.mark.is_none_or(|(value, mask)| (conn.mark ^ value) & mask == 0)
+            && self.label.is_none_or(|(value, mask)| (conn.label() ^ value) & mask == 0)
+            && self.original.as_ref().is_none_or(|wanted| wanted.matches(&original))
+            && self.reply.as_ref().is_none_or(|wanted| wanted.matches(&slot.tuple(true)))
+    }
+}
+
+impl Tracker {
+    /// Forgets the connections that the filter means, having looked at no more than `slots` slots. Whether it is done; if
+    /// not, go on with the same `cursor`.
+    pub fn flush(&self, filter: &Filter, cursor: &mut Cursor, slots: usize) -> bool {
+        if filter.zone.is_some_and(|zone| self.limits().count(zone) == 0) {
+            cursor.done = true;
+            return true;
+        }
+        self.walk(cursor, slots, |index, slot| {
+            let meant = filter.matches(slot, &slot.lock());
+            if meant {
+                self.forget(index, Reason::Flushed, |slot, conn| filter.matches(slot, conn));
+            }
+        });
+        cursor.done
+    }
+}

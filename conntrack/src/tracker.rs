@@ -1,0 +1,286 @@
+//! [`Tracker`]: one packet through one `ct()`.
+//!
+//! The packet is read once, before any lock ([`View`]). A known connection costs a look-up and its own lock; what is done under
+//! that lock is arithmetic and stores. A new one is kept only when the request commits it; both its tuples are entered at
+//! once, so that two workers that bring the first packets of both sides make one connection of them: the later one looks it up
+//! again.
+
+mod create;
+mod known;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+
+use packet::{FlowKey, Layers, Packet};
+
+use crate::conn::Conn;
+use crate::counter::{Counter, Counters};
+use crate::dump::ConnInfo;
+use crate::event::{Event, Reason, Subscribers, Subscription, What};
+use crate::limit::Limits;
+use crate::metadata::Metadata;
+use crate::parse::{self, Bad};
+use crate::proto::{Proto, Rules};
+use crate::request::Request;
+use crate::state::{DNAT, INV, NEW, SNAT, TRK};
+use crate::table::{MAX_SLOTS, Place, Slot, Table};
+use crate::timeout::{Policies, Timeouts};
+use crate::tuple::Tuple;
+use crate::view::{L4, View};
+
+/// How often a packet is looked up anew when connections come and go under it.
+const RETRIES: usize = 64;
+
+/// Settings of a tracker.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Config {
+    /// Most connections.
+    pub max_connections: u32,
+    /// TCP sequence numbers outside the window make a packet invalid.
+    pub tcp_seq_check: bool,
+    /// How long a round of [`Tracker::sweep`] is meant to take, in ms. For the caller to read back.
+    pub sweep_interval_ms: u32,
+    /// Secret of hashes and random choices.
+    pub seed: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { max_connections: 3_000_000, tcp_seq_check: true, sweep_interval_ms: 30_000, seed: 0 }
+    }
+}
+
+/// What became of the packet itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tracked {
+    /// Its bytes are what they were.
+    Plain,
+    /// Its headers or its payload were changed: layers and the header fields of the key are to be read anew.
+    Edited,
+}
+
+/// All connections. Shared by all workers.
+pub struct Tracker {
+    pub(crate) table: Table,
+    pub(crate) limits: Limits,
+    pub(crate) counters: Counters,
+    pub(crate) policies: Policies,
+    pub(crate) subscribers: Arc<Subscribers>,
+    pub(crate) sweep_hand: AtomicU32,
+    pub(crate) evict_hand: AtomicU32,
+    /// The time of the last sweep: that of events that no packet causes.
+    pub(crate) clock_ns: AtomicU64,
+    next_id: AtomicU32,
+    max_connections: AtomicU32,
+    tcp_seq_check: AtomicBool,
+    sweep_interval_ms: AtomicU32,
+}
+
+/// What is to be done with a packet.
+struct Verdict {
+    metadata: Metadata,
+    /// The packet's tuple, and the one that it is to have.
+    #[expect(dead_code, reason = "translation is not here yet")]
+    rewrite: Option<(Tuple, Tuple)>,
+}
+
+impl Verdict {
+    fn plain(metadata: Metadata) -> Self {
+        Self { metadata, rewrite: None }
+    }
+}
+
+impl Tracker {
+    /// A tracker without connections.
+    pub fn new(config: Config) -> Self {
+        Self {
+            table: Table::new(config.seed),
+            limits: Limits::new(),
+            counters: Counters::default(),
+            policies: Policies::new(),
+            subscribers: Arc::default(),
+            sweep_hand: AtomicU32::new(0),
+            evict_hand: AtomicU32::new(0),
+            clock_ns: AtomicU64::new(0),
+            next_id: AtomicU32::new(1),
+            max_connections: AtomicU32::new(config.max_connections),
+            tcp_seq_check: AtomicBool::new(config.tcp_seq_check),
+            sweep_interval_ms: AtomicU32::new(config.sweep_interval_ms),
+        }
+    }
+
+    /// Takes one packet through one `ct()`: its connection fields in `key` are set, connections come and change, and the packet
+    /// is translated where the request asks for it. `layers` and the header fields of `key` are those of the packet as it is. Fragments
+    /// have been reassembled.
+    pub fn track(
+        &self,
+        request: &Request,
+        packet: &mut Packet,
+        layers: &mut Layers,
+        key: &mut FlowKey,
+        now_ns: u64,
+    ) -> Tracked {
+        let prior = if key.ct_zone.get() == request.zone { key.ct_state.get() } else { 0 };
+        let verdict = match parse::view(packet, layers, key, request.zone, true) {
+            Ok(view) => self.decide(request, &view, prior, now_ns),
+            Err(bad) => self.bad(bad),
+        };
+        verdict.metadata.write(request.zone, key);
+        Tracked::Plain
+    }
+
+    fn bad(&self, bad: Bad) -> Verdict {
+        match bad {
+            Bad::L3Checksum => self.counters.add(Counter::L3Csum),
+            Bad::L4Checksum => self.counters.add(Counter::L4Csum),
+            Bad::Short => self.counters.add(Counter::Short),
+            Bad::NotIp | Bad::Fragment | Bad::IcmpType | Bad::Inner => {}
+        }
+        Verdict::plain(Metadata { state: INV | TRK, ..Metadata::default() })
+    }
+
+    fn decide(&self, request: &Request, view: &View, prior: u32, now_ns: u64) -> Verdict {
+        // A packet that was translated in this zone before is found by what replies to it look like.
+        let natted = prior & (SNAT | DNAT) != 0;
+        let tuple = if natted { view.tuple.reversed() } else { view.tuple };
+        let hash = self.table.hash(&tuple);
+        for _ in 0..RETRIES {
+            let outcome = match self.table.find(&tuple, hash) {
+                Some(place) => {
+                    let reply = place.reply != natted;
+                    let known = known::Packet { request, view, prior, reply, now_ns };
+                    let judge = |slot: &Slot, conn: &mut Conn| self.judge(&known, slot, conn);
+                    self.table
+                        .with(place, &tuple, judge)
+                        .and_then(|outcome| self.settle(outcome, place, &tuple))
+                }
+                None => self.unknown(request, view, now_ns),
+            };
+            if let Some(verdict) = outcome {
+                return verdict;
+            }
+        }
+        Verdict::plain(Metadata { state: INV | TRK, ..Metadata::default() })
+    }
+
+    /// Takes a connection out that is to make room for another; `None`: look up anew.
+    fn settle(&self, outcome: known::Outcome, place: Place, tuple: &Tuple) -> Option<Verdict> {
+        match outcome {
+            known::Outcome::Verdict(verdict) => Some(verdict),
+            known::Outcome::Gone(reason, deadline_ns) => {
+                self.forget(place.slot, reason, |slot, _| {
+                    slot.is(place.reply, tuple) && slot.deadline() == deadline_ns
+                });
+                None
+            }
+        }
+    }
+
+    /// Forgets the connection in a slot if `condition` holds under its lock. Whether it did.
+    pub(crate) fn forget(
+        &self,
+        index: u32,
+        reason: Reason,
+        condition: impl FnOnce(&Slot, &Conn) -> bool,
+    ) -> bool {
+        let Some(gone) = self.table.remove(index, condition) else { return false };
+        self.limits.release(gone.original.zone);
+        if self.subscribers.any() {
+            let info = ConnInfo::new((gone.original, gone.reply), &gone.conn, 0);
+            self.tell(What::Destroy(reason), info, self.clock_ns.load(Relaxed));
+        }
+        true
+    }
+
+    fn tell(&self, what: What, conn: ConnInfo, at_ns: u64) {
+        let lost = self.subscribers.tell(&Event { what, at_ns, conn });
+        (0..lost).for_each(|_| self.counters.add(Counter::EventsLost));
+    }
+
+    fn rules(&self) -> Rules {
+        Rules { tcp_seq_check: self.tcp_seq_check.load(Relaxed) }
+    }
+
+    /// Nanoseconds that a connection has left after a packet. From seven eighths of the maximum on, half-open ones have
+    /// less, down to a second.
+    fn lifetime_ns(&self, conn: &Conn) -> u64 {
+        let full = self.policies.of(&conn.policy).ns(conn.stage);
+        let (live, max) = (u64::from(self.table.len()), u64::from(self.max_connections()));
+        let eighth = max / 8;
+        if live <= max - eighth || !conn.proto.is_half_open() {
+            return full;
+        }
+        let room = max.saturating_sub(live);
+        (full / eighth.max(1) * room).clamp(full.min(1_000_000_000), full)
+    }
+}
+
+/// Settings and figures.
+impl Tracker {
+    /// Connections.
+    pub fn connections(&self) -> u32 {
+        self.table.len()
+    }
+
+    /// Most connections.
+    pub fn max_connections(&self) -> u32 {
+        self.max_connections.load(Relaxed)
+    }
+
+    /// Sets the most connections. Those above it stay until they end. There are never more than 2^26.
+    pub fn set_max_connections(&self, max: u32) {
+        self.max_connections.store(max, Relaxed);
+    }
+
+    fn room(&self) -> u32 {
+        self.max_connections().min(MAX_SLOTS)
+    }
+
+    /// Whether TCP sequence numbers outside the window make a packet invalid.
+    pub fn tcp_seq_check(&self) -> bool {
+        self.tcp_seq_check.load(Relaxed)
+    }
+
+    /// Sets whether TCP sequence numbers outside the window make a packet invalid.
+    pub fn set_tcp_seq_check(&self, check: bool) {
+        self.tcp_seq_check.store(check, Relaxed);
+    }
+
+    /// How long a round of [`sweep`](Self::sweep) is meant to take, in ms.
+    pub fn sweep_interval_ms(&self) -> u32 {
+        self.sweep_interval_ms.load(Relaxed)
+    }
+
+    /// Sets how long a round of [`sweep`](Self::sweep) is meant to take, in ms.
+    pub fn set_sweep_interval_ms(&self, ms: u32) {
+        self.sweep_interval_ms.store(ms, Relaxed);
+    }
+
+    /// Limits of zones.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Makes or changes a timeout policy; number 0 is the default. Its connections follow with their next packet.
+    pub fn set_timeout_policy(&self, id: u32, timeouts: &Timeouts) {
+        self.policies.set(id, timeouts);
+    }
+
+    /// Forgets a timeout policy; its connections keep its values. Number 0 gets its first values again. Whether there was one.
+    pub fn delete_timeout_policy(&self, id: u32) -> bool {
+        self.policies.delete(id)
+    }
+
+    /// A queue of at most `capacity` events from now on.
+    pub fn subscribe(&self, capacity: usize) -> Subscription {
+        self.subscribers.subscribe(capacity)
+    }
+
+    /// Names and values of the tracker's own counters, as `coverage/show` has them.
+    pub fn counters(&self) -> impl IntoIterator<Item = (&'static str, u64)> + use<> {
+        self.counters.named()
+    }
+}
+
+#[cfg(test)]
+mod tests;

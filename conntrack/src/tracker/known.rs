@@ -1,0 +1,93 @@
+//! A packet of a known connection.
+
+use super::{Tracker, Verdict};
+use crate::conn::Conn;
+use crate::dump::ConnInfo;
+use crate::event::{Reason, What};
+use crate::metadata::Metadata;
+use crate::proto::Judgement;
+use crate::request::Request;
+use crate::state::{EST, INV, NEW, REL, RPL, TRK};
+use crate::table::Slot;
+use crate::view::{L4, View};
+
+/// A packet and what asks about it.
+pub(super) struct Packet<'a> {
+    pub(super) request: &'a Request,
+    pub(super) view: &'a View,
+    /// State bits that it has from this zone already.
+    pub(super) prior: u32,
+    /// It goes in the reply direction.
+    pub(super) reply: bool,
+    pub(super) now_ns: u64,
+}
+
+/// What comes of a packet.
+pub(super) enum Outcome {
+    /// It is judged.
+    Verdict(Verdict),
+    /// The connection, which has this deadline, is to go first.
+    Gone(Reason, u64),
+}
+
+impl Tracker {
+    /// Judges a packet; the slot's lock is held.
+    pub(super) fn judge(&self, packet: &Packet<'_>, slot: &Slot, conn: &mut Conn) -> Outcome {
+        let request = packet.request;
+        let gone = |reason| Outcome::Gone(reason, slot.deadline());
+        if slot.deadline() <= packet.now_ns {
+            return gone(Reason::Expired);
+        }
+        if packet.reply && request.force && request.commit {
+            return gone(Reason::Forced);
+        }
+        let before = conn.proto;
+        let Some(state) = self.state_of(packet, slot, conn) else { return gone(Reason::Replaced) };
+        let changed = set_marks(request, conn);
+        if self.subscribers.any() && (changed || before != conn.proto) {
+            self.tell(What::Update, ConnInfo::of(slot, conn, packet.now_ns), packet.now_ns);
+        }
+        let original = Some(conn.parent().copied().unwrap_or_else(|| slot.tuple(false)));
+        Outcome::Verdict(Verdict::plain(Metadata { state, mark: conn.mark, label: conn.label(), original }))
+    }
+
+    /// Takes the packet into account and gives its state bits; `None` when it starts another connection under the same tuple.
+    fn state_of(&self, packet: &Packet<'_>, slot: &Slot, conn: &mut Conn) -> Option<u32> {
+        let mut state = packet.prior | TRK;
+        let direction = if packet.reply { RPL } else { 0 };
+        if matches!(packet.view.l4, L4::Error(_)) {
+            return Some(state | REL | direction);
+        }
+        if packet.prior & (EST | REL | RPL | INV) != 0 {
+            // Judged in this zone already: a packet counts once.
+            return Some(state);
+        }
+        if conn.parent().is_some() {
+            state |= REL;
+        }
+        let (judgement, stage) = conn.proto.judge(packet.view, packet.reply, self.rules());
+        match judgement {
+            Judgement::Established => state = (state | EST | direction) & !NEW,
+            Judgement::New => state |= NEW,
+            Judgement::Invalid => return Some(INV | TRK),
+            Judgement::Restart => return None,
+        }
+        if let Some(stage) = stage {
+            conn.stage = stage;
+            slot.set_deadline(packet.now_ns + self.lifetime_ns(conn));
+        }
+        Some(state)
+    }
+}
+
+/// Sets mark and label as the request says. Whether either changed.
+pub(super) fn set_marks(request: &Request, conn: &mut Conn) -> bool {
+    let (mark, label) = (conn.mark, conn.label());
+    if let Some((value, mask)) = request.mark {
+        conn.mark = mark & !mask | value & mask;
+    }
+    if let Some((value, mask)) = request.label {
+        conn.set_label(label & !mask | value & mask);
+    }
+    (mark, label) != (conn.mark, conn.label())
+}

@@ -1,0 +1,154 @@
+//! Packets through a tracker, one rule a test.
+
+use frames::{Frame, L4 as Transport, Net, V4};
+use packet::{FlowKey, extract};
+
+use super::*;
+use crate::dump::Cursor;
+use crate::flush::{Filter, TupleFilter};
+use crate::state::{EST, RPL};
+use crate::sweep::Swept;
+
+pub(super) const SECOND: u64 = 1_000_000_000;
+
+/// A UDP frame from host `a`, port `ap`, to host `b`, port `bp`, of 10.0.0.0/16.
+pub(super) fn udp(a: u16, ap: u16, b: u16, bp: u16) -> Vec<u8> {
+    let host = |n: u16| [10, 0, n.to_be_bytes()[0], n.to_be_bytes()[1]];
+    let l4 = Transport::Udp { src: ap, dst: bp, checksum: true, payload: vec![1, 2, 3] };
+    Frame::new(Net::V4(V4 { src: host(a), dst: host(b), l4, ..V4::default() })).build()
+}
+
+/// Sends a frame through the tracker; gives its key.
+pub(super) fn send(tracker: &Tracker, request: &Request, frame: &[u8], now_ns: u64) -> FlowKey {
+    let mut packet = Packet::copy_of(frame).unwrap();
+    let (mut key, mut layers) = extract(packet.data(), 2);
+    tracker.track(request, &mut packet, &mut layers, &mut key, now_ns);
+    key
+}
+
+pub(super) fn commit() -> Request {
+    Request { commit: true, ..Request::default() }
+}
+
+fn state(key: &FlowKey) -> u32 {
+    key.ct_state.get()
+}
+
+#[test]
+fn only_commit_keeps_a_connection() {
+    let tracker = Tracker::new(Config::default());
+    let (there, back) = (udp(1, 1000, 2, 53), udp(2, 53, 1, 1000));
+    let look = Request::default();
+    assert_eq!(state(&send(&tracker, &look, &there, SECOND)), NEW | TRK);
+    assert_eq!(state(&send(&tracker, &look, &back, SECOND)), NEW | TRK);
+    assert_eq!(tracker.connections(), 0);
+    assert_eq!(state(&send(&tracker, &commit(), &there, SECOND)), NEW | TRK);
+    assert_eq!(state(&send(&tracker, &look, &there, SECOND)), NEW | TRK);
+    let key = send(&tracker, &look, &back, SECOND);
+    assert_eq!(state(&key), EST | RPL | TRK);
+    assert_eq!((key.ct_nw_src.get(), key.ct_tp_src.get(), key.ct_tp_dst.get()), (0x0a000001, 1000, 53));
+    assert_eq!(state(&send(&tracker, &look, &there, SECOND)), EST | TRK);
+    let elsewhere = Request { zone: 1, ..look };
+    assert_eq!(state(&send(&tracker, &elsewhere, &there, SECOND)), NEW | TRK);
+}
+
+#[test]
+fn force_turns_a_connection_around() {
+    let tracker = Tracker::new(Config::default());
+    let (there, back) = (udp(1, 1000, 2, 53), udp(2, 53, 1, 1000));
+    send(&tracker, &commit(), &there, SECOND);
+    let force = Request { force: true, ..commit() };
+    assert_eq!(state(&send(&tracker, &force, &back, SECOND)), NEW | TRK);
+    assert_eq!(state(&send(&tracker, &Request::default(), &there, SECOND)), EST | RPL | TRK);
+    assert_eq!(state(&send(&tracker, &force, &back, SECOND)), EST | TRK);
+    assert_eq!(tracker.connections(), 1);
+}
+
+#[test]
+fn mark_and_label_change_under_their_masks() {
+    let tracker = Tracker::new(Config::default());
+    let frame = udp(1, 1000, 2, 53);
+    let first = Request { mark: Some((0xff, 0x0f)), label: Some((1 << 100, u128::MAX)), ..commit() };
+    let key = send(&tracker, &first, &frame, SECOND);
+    assert_eq!((key.ct_mark.get(), u128::from_be_bytes(key.ct_label)), (0x0f, 1 << 100));
+    let second = Request { mark: Some((0xa0, 0xf0)), ..commit() };
+    assert_eq!(send(&tracker, &second, &frame, SECOND).ct_mark.get(), 0xaf);
+    let key = send(&tracker, &Request::default(), &udp(2, 53, 1, 1000), SECOND);
+    assert_eq!((key.ct_mark.get(), u128::from_be_bytes(key.ct_label)), (0xaf, 1 << 100));
+}
+
+#[test]
+fn a_connection_is_forgotten_at_its_deadline() {
+    let tracker = Tracker::new(Config::default());
+    let frame = udp(1, 1000, 2, 53);
+    send(&tracker, &commit(), &frame, SECOND);
+    assert_eq!(
+        state(&send(&tracker, &Request::default(), &udp(2, 53, 1, 1000), 60 * SECOND)),
+        EST | RPL | TRK
+    );
+    assert_eq!(tracker.sweep(89 * SECOND, 10), Swept { seen: 1, expired: 0, round: true });
+    assert_eq!(state(&send(&tracker, &Request::default(), &frame, 90 * SECOND)), NEW | TRK);
+    assert_eq!(tracker.connections(), 0);
+    send(&tracker, &commit(), &frame, 90 * SECOND);
+    assert_eq!(tracker.sweep(150 * SECOND, 10).expired, 1);
+    assert_eq!((tracker.connections(), tracker.limits().count(0)), (0, 0));
+}
+
+#[test]
+fn a_flush_takes_what_its_filter_means() {
+    let tracker = Tracker::new(Config::default());
+    for port in 0..100 {
+        let request = Request { zone: port % 4, mark: Some((u32::from(port), u32::MAX)), ..commit() };
+        send(&tracker, &request, &udp(1, port, 2, 53), SECOND);
+    }
+    let mut cursor = Cursor::default();
+    let flush = |filter: &Filter| assert!(tracker.flush(filter, &mut Cursor::default(), usize::MAX));
+    let odd = Filter { mark: Some((1, 1)), ..Filter::zone(1) };
+    assert!(!tracker.flush(&odd, &mut cursor, 99) && tracker.flush(&odd, &mut cursor, 99));
+    assert_eq!(tracker.connections(), 75);
+    let reply = TupleFilter { src: Some([10, 0, 0, 2].into()), dport: Some(2), ..TupleFilter::default() };
+    flush(&Filter { reply: Some(reply), ..Filter::default() });
+    assert_eq!(tracker.connections(), 74);
+    flush(&Filter::default());
+    assert_eq!(tracker.connections(), 0);
+}
+
+#[test]
+fn limits_refuse_and_half_open_ones_make_room() {
+    let tracker = Tracker::new(Config { max_connections: 10, ..Config::default() });
+    tracker.limits().set(5, Some(3));
+    let open =
+        |zone: u16, port: u16| send(&tracker, &Request { zone, ..commit() }, &udp(1, port, 2, 53), SECOND);
+    (0..5).for_each(|port| assert_eq!(state(&open(5, port)), NEW | TRK));
+    assert_eq!((tracker.limits().count(5), tracker.connections()), (3, 3));
+    let established = |port: u16| {
+        open(0, port);
+        send(&tracker, &Request::default(), &udp(2, 53, 1, port), SECOND);
+    };
+    (0..10).for_each(established);
+    assert_eq!((tracker.limits().count(5), tracker.connections()), (0, 10));
+    assert_eq!(state(&open(0, 99)), NEW | TRK);
+    assert_eq!(tracker.connections(), 10);
+    let counters: std::collections::HashMap<_, _> = tracker.counters().into_iter().collect();
+    let of = |name: &str| counters[name];
+    assert_eq!((of("conntrack_zone_full"), of("conntrack_full"), of("conntrack_evicted")), (2, 1, 3));
+}
+
+#[test]
+fn events_tell_what_becomes_of_a_connection() {
+    let tracker = Tracker::new(Config::default());
+    let events = tracker.subscribe(3);
+    send(&tracker, &commit(), &udp(1, 1000, 2, 53), SECOND);
+    send(&tracker, &Request::default(), &udp(2, 53, 1, 1000), 2 * SECOND);
+    send(&tracker, &Request::default(), &udp(2, 53, 1, 1000), 2 * SECOND);
+    tracker.sweep(100 * SECOND, 10);
+    let seen: Vec<(What, u64)> =
+        std::iter::from_fn(|| events.poll()).map(|event| (event.what, event.at_ns)).collect();
+    let expected =
+        [(What::New, SECOND), (What::Update, 2 * SECOND), (What::Destroy(Reason::Expired), 100 * SECOND)];
+    assert_eq!(seen, expected);
+    (0..5).for_each(|port| drop(send(&tracker, &commit(), &udp(3, port, 2, 53), SECOND)));
+    assert_eq!(events.lost(), 2);
+    drop(events);
+    assert!(!tracker.subscribers.any());
+}
