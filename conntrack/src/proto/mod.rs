@@ -3,6 +3,8 @@
 pub(crate) mod icmp;
 pub(crate) mod other;
 pub(crate) mod tcp;
+#[cfg(test)]
+mod tests;
 
 use crate::timeout::Stage;
 use crate::view::{L4, View};
