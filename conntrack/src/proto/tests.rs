@@ -4,9 +4,11 @@ use proptest::prelude::*;
 
 use super::tcp::{State, Tcp};
 use super::{Judgement, Rules};
+use crate::timeout::Stage;
 use crate::view::TcpView;
 
 const TCP: &str = include_str!("../../tests/conversations/tcp.txt");
+const TCP_RANDOM: &str = include_str!("../../tests/conversations/tcp-random.txt");
 
 /// A connection as an engine keeps it: its state, and whether the one called "original" is the script's reply side.
 struct Connection {
@@ -36,7 +38,8 @@ impl Script {
             words.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('=')?.parse::<i64>().ok())
         };
         let number = |name: &str| option(name).unwrap_or(0) as u32;
-        let flags = words[0].chars().filter_map(|flag| "FSRPAUEC".find(flag)).fold(0, |set, bit| set | 1 << bit);
+        let flags =
+            words[0].chars().filter_map(|flag| "FSRPAUEC".find(flag)).fold(0, |set, bit| set | 1 << bit);
         let other = self.isn[usize::from(!reply)];
         TcpView {
             seq: self.isn[usize::from(reply)].wrapping_add(number("seq")),
@@ -110,7 +113,65 @@ fn play(text: &str) -> Vec<String> {
 
 #[test]
 fn conversations_are_judged_as_written() {
-    let wrong = play(TCP);
-    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
-    assert!(TCP.lines().filter(|line| line.contains(" : ")).count() > 250);
+    for text in [TCP, TCP_RANDOM] {
+        let wrong = play(text);
+        assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+        assert!(text.lines().filter(|line| line.contains(" : ")).count() > 250);
+    }
+}
+
+fn segment() -> impl Strategy<Value = TcpView> {
+    let number = prop_oneof![0u32..300, any::<u32>(), u32::MAX - 300..=u32::MAX];
+    let flags = prop_oneof![Just(2u8), Just(16), Just(18), Just(17), Just(4), Just(20), any::<u8>()];
+    let sizes = (prop_oneof![0u16..3, any::<u16>()], proptest::option::of(any::<u8>()), 0u32..65536);
+    (number.clone(), number, flags, sizes).prop_map(|(seq, ack, flags, (window, wscale, payload))| TcpView {
+        seq,
+        ack,
+        flags,
+        window,
+        wscale,
+        payload,
+    })
+}
+
+proptest! {
+    #[test]
+    fn one_side_alone_never_establishes(
+        first in segment(),
+        rest in prop::collection::vec(segment(), 0..40),
+        tcp_seq_check: bool,
+    ) {
+        let Some(mut tcp) = Tcp::start(&first) else { return Ok(()) };
+        for segment in rest {
+            match tcp.judge(&segment, false, Rules { tcp_seq_check }).0 {
+                Judgement::Established => prop_assert!(false, "{segment:?}"),
+                Judgement::Restart => tcp = Tcp::start(&segment).unwrap(),
+                Judgement::New | Judgement::Invalid => {}
+            }
+            prop_assert!(tcp.is_half_open());
+        }
+    }
+
+    #[test]
+    fn a_stage_follows_from_the_states(
+        first in segment(),
+        rest in prop::collection::vec((segment(), any::<bool>()), 0..40),
+    ) {
+        let Some(mut tcp) = Tcp::start(&first) else { return Ok(()) };
+        for (segment, reply) in rest {
+            let before = tcp;
+            let (judgement, stage) = tcp.judge(&segment, reply, Rules { tcp_seq_check: true });
+            let [orig, answer] = tcp.states();
+            let open = (orig, answer) == (State::Established, State::Established);
+            prop_assert!(stage != Some(Stage::TcpEstablished) || open);
+            match judgement {
+                Judgement::Invalid | Judgement::Restart => prop_assert!(tcp == before && stage.is_none()),
+                // States only go up.
+                _ => prop_assert!(before.states().into_iter().zip(tcp.states()).all(|(was, is)| was <= is)),
+            }
+            if judgement == Judgement::Restart {
+                tcp = Tcp::start(&segment).unwrap();
+            }
+        }
+    }
 }
