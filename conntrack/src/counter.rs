@@ -21,12 +21,14 @@ pub(crate) enum Counter {
     L4Csum,
     /// A header that is cut off.
     Short,
+    /// A TCP segment that does not fit its connection.
+    TcpSeq,
     /// An ICMP error about a connection that is not known.
     UnrelatedError,
 }
 
 /// Names, in the order of [`Counter`].
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 10] = [
     "conntrack_full",
     "conntrack_zone_full",
     "conntrack_nat_exhausted",
@@ -35,6 +37,7 @@ const NAMES: [&str; 9] = [
     "conntrack_l3csum_err",
     "conntrack_l4csum_err",
     "conntrack_short",
+    "conntrack_tcp_seq_chk_failed",
     "conntrack_unrelated_error",
 ];
 

@@ -6,6 +6,8 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
+use crate::conn::Conn;
+use crate::counter::Counter;
 use crate::event::Reason;
 use crate::tracker::Tracker;
 
@@ -62,6 +64,11 @@ impl Tracker {
         });
         let Some((deadline, index)) = candidates.min() else { return false };
         let reason = if deadline <= now_ns { Reason::Expired } else { Reason::Evicted };
-        self.forget(index, reason, |slot, conn| slot.deadline() <= now_ns || conn.proto.is_half_open())
+        let half_open = |conn: &Conn| conn.proto.is_half_open();
+        let gone = self.forget(index, reason, |slot, conn| slot.deadline() <= now_ns || half_open(conn));
+        if gone && reason == Reason::Evicted {
+            self.counters.add(Counter::Evicted);
+        }
+        gone
     }
 }

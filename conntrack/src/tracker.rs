@@ -19,14 +19,15 @@ use crate::dump::ConnInfo;
 use crate::event::{Event, Reason, Subscribers, Subscription, What};
 use crate::limit::Limits;
 use crate::metadata::Metadata;
+use crate::nat;
 use crate::parse::{self, Bad};
-use crate::proto::{Proto, Rules};
+use crate::proto::Rules;
 use crate::request::Request;
-use crate::state::{DNAT, INV, NEW, SNAT, TRK};
+use crate::state::{DNAT, INV, SNAT, TRK};
 use crate::table::{MAX_SLOTS, Place, Slot, Table};
 use crate::timeout::{Policies, Timeouts};
 use crate::tuple::Tuple;
-use crate::view::{L4, View};
+use crate::view::{Inner, View};
 
 /// How often a packet is looked up anew when connections come and go under it.
 const RETRIES: usize = 64;
@@ -71,6 +72,9 @@ pub struct Tracker {
     /// The time of the last sweep: that of events that no packet causes.
     pub(crate) clock_ns: AtomicU64,
     next_id: AtomicU32,
+    /// Random choices that were made.
+    draws: AtomicU64,
+    seed: u64,
     max_connections: AtomicU32,
     tcp_seq_check: AtomicBool,
     sweep_interval_ms: AtomicU32,
@@ -79,9 +83,17 @@ pub struct Tracker {
 /// What is to be done with a packet.
 struct Verdict {
     metadata: Metadata,
-    /// The packet's tuple, and the one that it is to have.
-    #[expect(dead_code, reason = "translation is not here yet")]
-    rewrite: Option<(Tuple, Tuple)>,
+    rewrite: Option<Rewrite>,
+}
+
+/// How a packet is translated.
+struct Rewrite {
+    /// The packet's tuple.
+    from: Tuple,
+    /// The one that it is to have.
+    to: Tuple,
+    /// Of an ICMP error: the packet inside, whose reverse the tuples are.
+    inner: Option<Inner>,
 }
 
 impl Verdict {
@@ -103,6 +115,8 @@ impl Tracker {
             evict_hand: AtomicU32::new(0),
             clock_ns: AtomicU64::new(0),
             next_id: AtomicU32::new(1),
+            draws: AtomicU64::new(0),
+            seed: config.seed,
             max_connections: AtomicU32::new(config.max_connections),
             tcp_seq_check: AtomicBool::new(config.tcp_seq_check),
             sweep_interval_ms: AtomicU32::new(config.sweep_interval_ms),
@@ -126,7 +140,16 @@ impl Tracker {
             Err(bad) => self.bad(bad),
         };
         verdict.metadata.write(request.zone, key);
-        Tracked::Plain
+        match &verdict.rewrite {
+            Some(Rewrite { from, to, inner }) if from != to => {
+                match inner {
+                    Some(inner) => nat::apply_error(packet, layers, *inner, from, to),
+                    None => nat::apply(packet, layers, from, to),
+                }
+                Tracked::Edited
+            }
+            _ => Tracked::Plain,
+        }
     }
 
     fn bad(&self, bad: Bad) -> Verdict {

@@ -194,13 +194,13 @@ impl Table {
         Pair { first, second: (low != high).then(|| self.shard(high)), swapped: reply < original }
     }
 
-    /// Enters a connection that was [reserved](Self::reserve) before. Nobody sees it before both its tuples are entered.
+    /// Enters a connection, taken out of `conn`, that was [reserved](Self::reserve) before. Nobody sees it before both its tuples are entered.
     pub(crate) fn insert(
         &self,
         (original, reply): (&Tuple, &Tuple),
         uniqueness: Uniqueness,
         deadline_ns: u64,
-        conn: Conn,
+        conn: &mut Conn,
     ) -> Result<u32, Refused> {
         let (orig_hash, reply_hash) = (self.hash(original), self.hash(reply));
         let mut pair = self.pair(orig_hash, reply_hash);
@@ -216,7 +216,7 @@ impl Table {
         {
             let mut held = slot.lock();
             slot.set_tuples(original, reply);
-            *held = conn;
+            *held = std::mem::take(conn);
             slot.set_deadline(deadline_ns.max(1));
         }
         let rehash = |entry: &Entry| Entry::spread(entry.0);

@@ -2,40 +2,69 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::known::set_marks;
-use super::{ConnInfo, Counter, INV, L4, Metadata, NEW, Proto, Request, TRK, Tracker, Verdict, View, What};
+use super::known::{nat_bit, set_marks};
+use super::{Rewrite, Tracker, Verdict};
 use crate::conn::Conn;
-use crate::table::{Refused, Uniqueness};
+use crate::counter::Counter;
+use crate::dump::ConnInfo;
+use crate::event::{Reason, What};
+use crate::metadata::Metadata;
+use crate::nat::{self, Dice};
+use crate::proto::Proto;
+use crate::request::{Nat, NatRange, Request};
+use crate::state::{INV, NEW, TRK};
+use crate::table::{Place, Refused, Slot, Uniqueness};
+use crate::tuple::Tuple;
+use crate::view::{L4, View};
+
+/// How often another reply tuple is chosen when somebody else takes the chosen one.
+const CHOICES: usize = 8;
+
+/// What became of a connection that was to be kept.
+enum Made {
+    /// It is kept.
+    Kept(Verdict),
+    /// Its original tuple is there: look it up.
+    Known,
+    /// There is no slot.
+    Full,
+    /// There is nothing free to translate it to.
+    Exhausted,
+}
 
 impl Tracker {
     /// Judges a packet that no connection was found for, and keeps a connection if the request says so; `None`: one has come
     /// meanwhile, look it up.
     pub(super) fn unknown(&self, request: &Request, view: &View, now_ns: u64) -> Option<Verdict> {
         let original = Some(view.tuple);
-        let invalid = Metadata { state: INV | TRK, original, ..Metadata::default() };
+        let invalid = Verdict::plain(Metadata { state: INV | TRK, original, ..Metadata::default() });
         if matches!(view.l4, L4::Error(_)) {
             self.counters.add(Counter::UnrelatedError);
-            return Some(Verdict::plain(invalid));
+            return Some(invalid);
         }
-        let Some((proto, stage)) = Proto::start(view, self.rules()) else {
-            return Some(Verdict::plain(invalid));
-        };
+        let Some((proto, stage)) = Proto::start(view, self.rules()) else { return Some(invalid) };
         let fresh = Verdict::plain(Metadata { state: NEW | TRK, original, ..Metadata::default() });
         if !request.commit || !self.admit(view.tuple.zone, now_ns) {
             return Some(fresh);
         }
         let conn = Conn::new(proto, stage, self.next_id.fetch_add(1, Relaxed));
-        let refused = match self.create(request, view, conn, now_ns) {
-            Ok(verdict) => return Some(verdict),
-            Err(refused) => refused,
-        };
+        let made = self.make(request, view, conn, now_ns);
+        if let Made::Kept(verdict) = made {
+            return Some(verdict);
+        }
         self.table.unreserve();
         self.limits.release(view.tuple.zone);
-        if refused == Refused::Full {
-            self.counters.add(Counter::Full);
-            return Some(fresh);
+        match made {
+            Made::Kept(_) | Made::Known => None,
+            Made::Full => {
+                self.counters.add(Counter::Full);
+                Some(fresh)
+            }
+            Made::Exhausted => {
+                self.counters.add(Counter::NatExhausted);
+                Some(invalid)
+            }
         }
-        None
     }
 
     /// Counts one more connection if there may be one.
@@ -44,11 +73,7 @@ impl Tracker {
             self.counters.add(Counter::ZoneFull);
             return false;
         }
-        if self.table.reserve(self.room()) {
-            return true;
-        }
-        if self.evict(now_ns) && self.table.reserve(self.room()) {
-            self.counters.add(Counter::Evicted);
+        if self.table.reserve(self.room()) || self.evict(now_ns) && self.table.reserve(self.room()) {
             return true;
         }
         self.limits.release(zone);
@@ -56,24 +81,68 @@ impl Tracker {
         false
     }
 
-    fn create(
-        &self,
-        request: &Request,
-        view: &View,
-        mut conn: Conn,
-        now_ns: u64,
-    ) -> Result<Verdict, Refused> {
+    fn make(&self, request: &Request, view: &View, mut conn: Conn, now_ns: u64) -> Made {
         conn.policy = request.timeout_policy.and_then(|id| self.policies.numbered(id));
         conn.helper = request.helper;
         set_marks(request, &mut conn);
-        let (mark, label) = (conn.mark, conn.label());
-        let left_ns = self.lifetime_ns(&conn);
-        let reply = view.tuple.reversed();
-        let info = self.subscribers.any().then(|| ConnInfo::new((view.tuple, reply), &conn, left_ns));
-        self.table.insert((&view.tuple, &reply), Uniqueness::Original, now_ns + left_ns, conn)?;
+        match &request.nat {
+            Some(Nat::Translate(range)) => self.make_translated(range, &view.tuple, conn, now_ns),
+            _ => {
+                let tuples = (&view.tuple, &view.tuple.reversed());
+                match self.enter(tuples, Uniqueness::Original, &mut conn, now_ns) {
+                    Ok(verdict) => Made::Kept(verdict),
+                    Err(Refused::Full) => Made::Full,
+                    Err(Refused::Original(_) | Refused::Reply(_)) => Made::Known,
+                }
+            }
+        }
+    }
+
+    fn make_translated(&self, range: &NatRange, tuple: &Tuple, mut conn: Conn, now_ns: u64) -> Made {
+        conn.nat = Some(range.side);
+        let taken = |tuple: &Tuple| {
+            let place = self.table.find(tuple, self.table.hash(tuple));
+            place.is_some_and(|place| !self.is_past(place, now_ns))
+        };
+        for _ in 0..CHOICES {
+            let dice = Dice { seed: self.seed, fresh: self.draws.fetch_add(1, Relaxed) };
+            let Some(reply) = nat::choose(range, tuple, &taken, dice) else { return Made::Exhausted };
+            match self.enter((tuple, &reply), Uniqueness::Both, &mut conn, now_ns) {
+                Ok(verdict) => return Made::Kept(verdict),
+                Err(Refused::Full) => return Made::Full,
+                Err(Refused::Original(_)) => return Made::Known,
+                Err(Refused::Reply(place)) => {
+                    // It has expired and is still in the table; or somebody was faster.
+                    let is_past = |slot: &Slot, _: &Conn| slot.deadline() <= now_ns;
+                    self.forget(place.slot, Reason::Expired, is_past);
+                }
+            }
+        }
+        Made::Exhausted
+    }
+
+    fn is_past(&self, place: Place, now_ns: u64) -> bool {
+        self.table.slab().slot(place.slot).deadline() <= now_ns
+    }
+
+    /// Enters a connection under its tuples.
+    fn enter(
+        &self,
+        tuples: (&Tuple, &Tuple),
+        uniqueness: Uniqueness,
+        conn: &mut Conn,
+        now_ns: u64,
+    ) -> Result<Verdict, Refused> {
+        let (original, reply) = (*tuples.0, *tuples.1);
+        let left_ns = self.lifetime_ns(conn);
+        let state = NEW | TRK | conn.nat.map_or(0, |side| nat_bit(side, false));
+        let metadata = Metadata { state, mark: conn.mark, label: conn.label(), original: Some(original) };
+        let rewrite = conn.nat.map(|_| Rewrite { from: original, to: reply.reversed(), inner: None });
+        let info = self.subscribers.any().then(|| ConnInfo::new((original, reply), conn, left_ns));
+        self.table.insert(tuples, uniqueness, now_ns + left_ns, conn)?;
         if let Some(info) = info {
             self.tell(What::New, info, now_ns);
         }
-        Ok(Verdict::plain(Metadata { state: NEW | TRK, mark, label, original: Some(view.tuple) }))
+        Ok(Verdict { metadata, rewrite })
     }
 }

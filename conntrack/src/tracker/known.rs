@@ -1,13 +1,14 @@
 //! A packet of a known connection.
 
-use super::{Tracker, Verdict};
+use super::{Rewrite, Tracker, Verdict};
 use crate::conn::Conn;
+use crate::counter::Counter;
 use crate::dump::ConnInfo;
 use crate::event::{Reason, What};
 use crate::metadata::Metadata;
 use crate::proto::Judgement;
-use crate::request::Request;
-use crate::state::{EST, INV, NEW, REL, RPL, TRK};
+use crate::request::{NatSide, Request};
+use crate::state::{DNAT, EST, INV, NEW, REL, RPL, SNAT, TRK};
 use crate::table::Slot;
 use crate::view::{L4, View};
 
@@ -47,8 +48,11 @@ impl Tracker {
         if self.subscribers.any() && (changed || before != conn.proto) {
             self.tell(What::Update, ConnInfo::of(slot, conn, packet.now_ns), packet.now_ns);
         }
+        let (nat_bit, rewrite) = translation(packet, state, slot, conn).unzip();
+        let state = state | nat_bit.unwrap_or(0);
         let original = Some(conn.parent().copied().unwrap_or_else(|| slot.tuple(false)));
-        Outcome::Verdict(Verdict::plain(Metadata { state, mark: conn.mark, label: conn.label(), original }))
+        let metadata = Metadata { state, mark: conn.mark, label: conn.label(), original };
+        Outcome::Verdict(Verdict { metadata, rewrite })
     }
 
     /// Takes the packet into account and gives its state bits; `None` when it starts another connection under the same tuple.
@@ -69,7 +73,12 @@ impl Tracker {
         match judgement {
             Judgement::Established => state = (state | EST | direction) & !NEW,
             Judgement::New => state |= NEW,
-            Judgement::Invalid => return Some(INV | TRK),
+            Judgement::Invalid => {
+                if matches!(packet.view.l4, L4::Tcp(_)) {
+                    self.counters.add(Counter::TcpSeq);
+                }
+                return Some(INV | TRK);
+            }
             Judgement::Restart => return None,
         }
         if let Some(stage) = stage {
@@ -78,6 +87,22 @@ impl Tracker {
         }
         Some(state)
     }
+}
+
+/// State bit of and change to a packet that is to be translated. A packet is translated once in a zone; an invalid one not at all.
+fn translation(packet: &Packet<'_>, state: u32, slot: &Slot, conn: &Conn) -> Option<(u32, Rewrite)> {
+    let side = conn.nat.filter(|_| packet.request.nat.is_some() && state & (SNAT | DNAT | INV) == 0)?;
+    let inner = match packet.view.l4 {
+        L4::Error(inner) => Some(inner),
+        _ => None,
+    };
+    let (from, to) = (slot.tuple(packet.reply), slot.tuple(!packet.reply).reversed());
+    Some((nat_bit(side, packet.reply), Rewrite { from, to, inner }))
+}
+
+/// The state bit of a translated packet: replies have the other side translated.
+pub(super) fn nat_bit(side: NatSide, reply: bool) -> u32 {
+    if (side == NatSide::Src) != reply { SNAT } else { DNAT }
 }
 
 /// Sets mark and label as the request says. Whether either changed.

@@ -6,7 +6,8 @@ use packet::{FlowKey, extract};
 use super::*;
 use crate::dump::Cursor;
 use crate::flush::{Filter, TupleFilter};
-use crate::state::{EST, RPL};
+use crate::request::{Nat, NatChoice, NatRange, NatSide};
+use crate::state::{EST, NEW, RPL};
 use crate::sweep::Swept;
 
 pub(super) const SECOND: u64 = 1_000_000_000;
@@ -147,8 +148,53 @@ fn events_tell_what_becomes_of_a_connection() {
     let expected =
         [(What::New, SECOND), (What::Update, 2 * SECOND), (What::Destroy(Reason::Expired), 100 * SECOND)];
     assert_eq!(seen, expected);
-    (0..5).for_each(|port| drop(send(&tracker, &commit(), &udp(3, port, 2, 53), SECOND)));
+    for port in 0..5 {
+        send(&tracker, &commit(), &udp(3, port, 2, 53), SECOND);
+    }
     assert_eq!(events.lost(), 2);
     drop(events);
     assert!(!tracker.subscribers.any());
+}
+
+fn snat(ports: (u16, u16)) -> Request {
+    let host = std::net::IpAddr::from([10, 0, 0, 100]);
+    let range = NatRange {
+        side: NatSide::Src,
+        addrs: Some((host, host)),
+        ports: Some(ports),
+        choice: NatChoice::Default,
+        persistent: false,
+    };
+    Request { nat: Some(Nat::Translate(range)), ..commit() }
+}
+
+#[test]
+fn translation_there_and_back_and_its_state_bits() {
+    let tracker = Tracker::new(Config::default());
+    let look = Request { nat: Some(Nat::Known), ..Request::default() };
+    let mut packet = Packet::copy_of(&udp(1, 1000, 2, 53)).unwrap();
+    let (mut key, mut layers) = extract(packet.data(), 2);
+    let tracked = tracker.track(&snat((5000, 5000)), &mut packet, &mut layers, &mut key, SECOND);
+    assert_eq!((tracked, state(&key)), (Tracked::Edited, NEW | TRK | SNAT));
+    frames::verify(packet.data()).unwrap();
+    assert_eq!(packet.data(), udp(100, 5000, 2, 53));
+    // Again in the same zone: found although it is translated, and not translated twice.
+    layers = packet::extract_into(packet.data(), 2, &mut key);
+    assert_eq!(tracker.track(&look, &mut packet, &mut layers, &mut key, SECOND), Tracked::Plain);
+    assert_eq!((state(&key), key.ct_nw_src.get()), (NEW | TRK | SNAT, 0x0a000001));
+    let mut back = Packet::copy_of(&udp(2, 53, 100, 5000)).unwrap();
+    let (mut key, mut layers) = extract(back.data(), 2);
+    assert_eq!(tracker.track(&look, &mut back, &mut layers, &mut key, SECOND), Tracked::Edited);
+    assert_eq!((state(&key), back.data()), (EST | RPL | TRK | DNAT, &udp(2, 53, 1, 1000)[..]));
+    // Without `nat` nothing is translated.
+    assert_eq!(state(&send(&tracker, &Request::default(), &udp(1, 1000, 2, 53), SECOND)), EST | TRK);
+}
+
+#[test]
+fn an_exhausted_range_makes_invalid_until_a_connection_has_expired() {
+    let tracker = Tracker::new(Config::default());
+    let open = |port: u16, at: u64| state(&send(&tracker, &snat((5000, 5001)), &udp(1, port, 2, 53), at));
+    assert_eq!((open(1, SECOND), open(2, 2 * SECOND)), (NEW | TRK | SNAT, NEW | TRK | SNAT));
+    assert_eq!((open(3, 3 * SECOND), tracker.connections(), tracker.limits().count(0)), (INV | TRK, 2, 2));
+    assert_eq!((open(3, 61 * SECOND), tracker.connections()), (NEW | TRK | SNAT, 2));
 }
