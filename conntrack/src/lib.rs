@@ -4,6 +4,7 @@
 //!   protocol's state machine, keeps a connection where the [`Request`] says so, and writes the connection fields of the flow key.
 //! - [`tuple`] says what tells connections apart, [`state`] the bits of a packet's connection state, [`timeout`] how long a
 //!   connection is remembered.
+//! - [`frag`] holds fragments until their datagram can be tracked.
 //! - [`Tracker::sweep`], [`Tracker::dump`], [`Tracker::flush`] walk the table in slices as long as the caller allows.
 //! - [`Tracker::subscribe`] tells what becomes of connections, as it happens.
 //!
@@ -28,6 +29,7 @@ mod counter;
 mod dump;
 mod event;
 mod flush;
+pub mod frag;
 mod limit;
 mod metadata;
 pub mod nat;
