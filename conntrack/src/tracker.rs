@@ -17,6 +17,7 @@ use crate::conn::Conn;
 use crate::counter::{Counter, Counters};
 use crate::dump::ConnInfo;
 use crate::event::{Event, Reason, Subscribers, Subscription, What};
+use crate::frag::{self, Reassembler};
 use crate::limit::Limits;
 use crate::metadata::Metadata;
 use crate::nat;
@@ -67,6 +68,7 @@ pub struct Tracker {
     pub(crate) counters: Counters,
     pub(crate) policies: Policies,
     pub(crate) subscribers: Arc<Subscribers>,
+    fragments: Reassembler,
     pub(crate) sweep_hand: AtomicU32,
     pub(crate) evict_hand: AtomicU32,
     /// The time of the last sweep: that of events that no packet causes.
@@ -111,6 +113,7 @@ impl Tracker {
             counters: Counters::default(),
             policies: Policies::new(),
             subscribers: Arc::default(),
+            fragments: Reassembler::new(frag::Config { seed: config.seed, ..frag::Config::default() }),
             sweep_hand: AtomicU32::new(0),
             evict_hand: AtomicU32::new(0),
             clock_ns: AtomicU64::new(0),
@@ -125,7 +128,7 @@ impl Tracker {
 
     /// Takes one packet through one `ct()`: its connection fields in `key` are set, connections come and change, and the packet
     /// is translated where the request asks for it. `layers` and the header fields of `key` are those of the packet as it is. Fragments
-    /// have been reassembled.
+    /// have been through [`fragments`](Self::fragments); one that comes here is invalid.
     pub fn track(
         &self,
         request: &Request,
@@ -279,6 +282,11 @@ impl Tracker {
         self.sweep_interval_ms.store(ms, Relaxed);
     }
 
+    /// Where fragments wait for the rest of their datagram, before it is tracked.
+    pub fn fragments(&self) -> &Reassembler {
+        &self.fragments
+    }
+
     /// Limits of zones.
     pub fn limits(&self) -> &Limits {
         &self.limits
@@ -301,7 +309,7 @@ impl Tracker {
 
     /// Names and values of the tracker's own counters, as `coverage/show` has them.
     pub fn counters(&self) -> impl IntoIterator<Item = (&'static str, u64)> + use<> {
-        self.counters.named()
+        self.counters.named().into_iter().chain(self.fragments.counters())
     }
 }
 

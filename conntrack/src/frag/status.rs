@@ -143,6 +143,11 @@ impl Reassembler {
         self.counters.reasons[reason as usize].load(Ordering::Relaxed)
     }
 
+    /// Names and values of all counters of refused or dropped fragments.
+    pub fn counters(&self) -> [(&'static str, u64); Reason::ALL.len()] {
+        Reason::ALL.map(|reason| (reason.name(), self.count(reason)))
+    }
+
     fn family_status(&self, family: Family) -> FamilyStatus {
         let counted = &self.counters.families[family as usize];
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);

@@ -3,6 +3,7 @@
 mod edit;
 mod property;
 mod sample;
+mod track;
 
 use packet::{Checksum, Gso, GsoKind, Packet, extract};
 
