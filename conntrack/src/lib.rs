@@ -24,6 +24,7 @@
 //! assert_eq!(tracker.connections(), 1);
 //! ```
 
+pub mod alg;
 mod conn;
 mod counter;
 mod dump;

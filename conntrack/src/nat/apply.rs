@@ -69,9 +69,7 @@ pub(crate) fn apply_error(packet: &mut Packet, layers: &Layers, inner: Inner, fr
         rerouted: false,
         ..place
     };
-    if quoted.l3 < place.l4
-        || quoted.l4 < quoted.l3 + if place.v6 { 40 } else { 20 }
-        || quoted.l4 + 8 > place.end
+    if quoted.l3 < place.l4 || quoted.l4 < quoted.l3 + if place.v6 { 40 } else { 20 } || quoted.l4 > place.end
     {
         return;
     }
@@ -155,9 +153,12 @@ fn set_addresses(frame: &mut [u8], place: &Place, src: [u8; 16], dst: [u8; 16]) 
 
 /// Sets ports or identifier. Returns `sum` with the changes of the header's bytes.
 fn set_ports(frame: &mut [u8], place: &Place, to: &Tuple, sum: Sum) -> Sum {
-    let header = &mut frame[place.l4..place.l4 + 8];
-    let mut old = [0; 8];
-    old.copy_from_slice(header);
+    // Of a packet inside an error there may be less.
+    let Some(header) = frame[..place.end].get_mut(place.l4..).and_then(|rest| rest.first_chunk_mut::<8>())
+    else {
+        return sum;
+    };
+    let old = *header;
     match place.proto {
         ip_proto::ICMP | ip_proto::ICMPV6 => header[4..6].copy_from_slice(&to.sport.to_be_bytes()),
         ip_proto::TCP | ip_proto::UDP | ip_proto::SCTP => {
@@ -303,6 +304,7 @@ mod tests {
             6 => L4::Tcp { src, dst, flags: 0x18, options: vec![1; 12], payload },
             17 => L4::Udp { src, dst, checksum: true, payload },
             132 => L4::Sctp { src, dst, payload },
+            47 => L4::Raw { proto, bytes: payload },
             kind => {
                 let kind = if kind == 58 { 128 } else { 8 };
                 L4::Icmp { kind, code: 0, body: [&[0, 77, 0, 1][..], &payload].concat() }
@@ -399,8 +401,8 @@ mod tests {
     fn errors_are_right_outside_and_inside_and_go_back() {
         let mut rng = Rng::new(3);
         for v6 in [false, true] {
-            for proto in [6u8, 17, if v6 { 58 } else { 1 }] {
-                for quoted in [8, 9, 17, 18, 20, 33, 500] {
+            for proto in [6u8, 17, 47, if v6 { 58 } else { 1 }] {
+                for quoted in [if proto == 47 { 3 } else { 8 }, 8, 9, 17, 18, 20, 33, 500] {
                     let (mut packet, layers, inner, from) = error(v6, transport(proto, &[7; 60]), quoted);
                     let before = packet.data().to_vec();
                     let place = Layers { nw_proto: proto, ..layers };
@@ -443,7 +445,7 @@ mod tests {
             (inner.l3, inner.l3),
             (inner.l3, 4000),
             (inner.l3 - 20, inner.l4),
-            (inner.l3, inner.l4 + 1),
+            (inner.l3, inner.l4 + 9),
         ] {
             let mut copy = packet.clone();
             apply_error(&mut copy, &layers, Inner { l3, l4 }, &from, &to);
