@@ -2,6 +2,7 @@
 
 use crate::conn::Conn;
 use crate::proto::Proto;
+use crate::proto::sctp::State as SctpState;
 use crate::proto::tcp::State as TcpState;
 use crate::request::{Helper, NatSide};
 use crate::table::Slot;
@@ -59,6 +60,8 @@ pub enum ProtoInfo {
     None,
     /// TCP: states and window scales, where known, of the original side and of the reply side.
     Tcp([TcpState; 2], [Option<u8>; 2]),
+    /// SCTP: state.
+    Sctp(SctpState),
 }
 
 impl ConnInfo {
@@ -88,6 +91,7 @@ impl ConnInfo {
 fn info(proto: &Proto) -> ProtoInfo {
     match proto {
         Proto::Tcp(tcp) => ProtoInfo::Tcp(tcp.states(), tcp.scales()),
+        Proto::Sctp(sctp) => ProtoInfo::Sctp(sctp.state()),
         Proto::Icmp(_) | Proto::Other(_) => ProtoInfo::None,
     }
 }

@@ -51,6 +51,7 @@ pub use dump::{ConnInfo, Cursor, ProtoInfo};
 pub use event::{Event, Reason, Subscription, What};
 pub use flush::{Filter, TupleFilter};
 pub use limit::{Limits, ZoneLimit};
+pub use proto::sctp::State as SctpState;
 pub use proto::tcp::State as TcpState;
 pub use request::Request;
 pub use stats::Stats;

@@ -10,6 +10,8 @@
 //! Costs: reads what the flow key and [`Layers`] already hold, then the transport header; the sum over a packet of `n` bytes is the only thing
 //! that grows with it.
 
+mod sctp;
+
 use packet::checksum::{self, Sum};
 use packet::key::FlowKey;
 use packet::parse::{Layers, eth_type, ip_proto};
@@ -17,7 +19,7 @@ use packet::{Checksum, Packet};
 
 use crate::related;
 use crate::tuple::{Addr, Tuple};
-use crate::view::{L4, SctpView, TcpView, View};
+use crate::view::{L4, TcpView, View};
 
 /// Why a packet has no view.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -75,7 +77,7 @@ pub(crate) fn view(
         }
         ip_proto::SCTP => {
             ports(layers, key, &mut tuple)?;
-            L4::Sctp(SctpView::default())
+            L4::Sctp(sctp::view(segment).ok_or(Bad::Short)?)
         }
         ip_proto::ICMP | ip_proto::ICMPV6 => return icmp(data, layers, tuple),
         _ => L4::Other,

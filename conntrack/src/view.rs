@@ -44,13 +44,17 @@ pub(crate) struct TcpView {
     pub(crate) payload: u32,
 }
 
-/// An SCTP packet (RFC 9260 3): its first chunk, and whether it holds others that the state machine looks at.
+/// An SCTP packet (RFC 9260, 3): its tag and the set of its chunks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct SctpView {
     /// Verification tag.
     pub(crate) vtag: u32,
     /// Set of chunk types present below 16, by bit; SHUTDOWN COMPLETE is bit 14.
     pub(crate) chunks: u16,
+    /// Number of chunks.
+    pub(crate) count: u16,
+    /// An ABORT or SHUTDOWN COMPLETE has its T bit set: the tag is the one that its sender received.
+    pub(crate) reflected: bool,
     /// Initiate tag of an INIT or INIT ACK chunk.
     pub(crate) init_tag: u32,
 }

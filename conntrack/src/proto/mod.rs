@@ -2,6 +2,7 @@
 
 pub(crate) mod icmp;
 pub(crate) mod other;
+pub(crate) mod sctp;
 pub(crate) mod tcp;
 #[cfg(test)]
 mod tests;
@@ -36,6 +37,8 @@ pub(crate) enum Proto {
     Icmp(icmp::Icmp),
     /// TCP.
     Tcp(tcp::Tcp),
+    /// SCTP.
+    Sctp(sctp::Sctp),
     /// UDP and all others.
     Other(other::Other),
 }
@@ -51,7 +54,8 @@ impl Proto {
             }
             L4::Other => Some((Self::Other(other::Other::First), Stage::OtherFirst)),
             L4::Tcp(ref segment) => Some((Self::Tcp(tcp::Tcp::start(segment)?), Stage::TcpFirst)),
-            _ => None,
+            L4::Sctp(ref packet) => Some((Self::Sctp(sctp::Sctp::start(packet)?), Stage::SctpOpening)),
+            L4::Icmp(_) | L4::Error(_) => None,
         }
     }
 
@@ -60,6 +64,7 @@ impl Proto {
     pub(crate) fn judge(&mut self, view: &View, reply: bool, rules: Rules) -> (Judgement, Option<Stage>) {
         match (self, view.l4) {
             (Self::Tcp(tcp), L4::Tcp(ref segment)) => tcp.judge(segment, reply, rules),
+            (Self::Sctp(sctp), L4::Sctp(ref packet)) => sctp.judge(packet, reply),
             (Self::Icmp(icmp), L4::Icmp(_)) => some_stage(icmp.judge(reply)),
             (Self::Other(other), L4::Other) => some_stage(other.judge(reply)),
             _ => (Judgement::Invalid, None),
@@ -70,6 +75,7 @@ impl Proto {
     pub(crate) fn is_half_open(&self) -> bool {
         match self {
             Self::Tcp(tcp) => tcp.is_half_open(),
+            Self::Sctp(sctp) => sctp.is_half_open(),
             Self::Icmp(icmp) => !icmp.replied,
             Self::Other(other) => *other != other::Other::Bidir,
         }
