@@ -1,6 +1,8 @@
 //! Datapath actions: what a translation comes to, and what a worker does to a packet.
 
+use conntrack::Request;
 use packet::FlowKey;
+use zerocopy::byteorder::network_endian::{U16, U32};
 
 pub use crate::drops::DropReason;
 
@@ -42,10 +44,22 @@ pub enum Action {
     Punt(u64),
     /// Look the packet up again under this recirculation id.
     Recirc(u32),
+    /// Pass through the connection tracker: the packet's connection state becomes part of its key.
+    Ct(Box<Request>),
+    /// Forget the packet's connection state.
+    CtClear,
     /// Do these to a copy of the packet.
     Clone(Box<[Action]>),
     /// Drop, for a reason.
     Drop(DropReason),
+}
+
+/// Makes the packet that this is the key of untracked.
+pub fn clear_ct(key: &mut FlowKey) {
+    (key.ct_state, key.ct_mark, key.ct_label) = (U32::ZERO, U32::ZERO, [0; 16]);
+    (key.ct_zone, key.ct_tp_src, key.ct_tp_dst, key.ct_nw_proto) = (U16::ZERO, U16::ZERO, U16::ZERO, 0);
+    (key.ct_nw_src, key.ct_nw_dst) = (U32::ZERO, U32::ZERO);
+    (key.ct_ipv6_src, key.ct_ipv6_dst) = ([0; 16], [0; 16]);
 }
 
 /// A masked set: the fields of `key` under `mask` replace the packet's. Only one header group (Ethernet, IPv4, IPv6, ARP, TCP,

@@ -24,9 +24,8 @@ fn action(action: &Action) -> Result<(), OfError> {
         Action::Controller(controller) if controller.meter.is_some() => Err(OfError::OFPMMFC_INVALID_METER),
         Action::Controller(controller) if controller.pause => Err(OfError::OFPBAC_BAD_TYPE),
         Action::Clone(inner) => actions(inner),
+        Action::Ct(ct) => actions(&ct.actions),
         Action::Bundle(_)
-        | Action::Ct(_)
-        | Action::Nat(_)
         | Action::Learn(_)
         | Action::Conjunction { .. }
         | Action::Multipath(_)

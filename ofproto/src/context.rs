@@ -60,6 +60,8 @@ pub(crate) struct Frozen {
     pub(crate) stack: Vec<(u128, u16)>,
     pub(crate) action_set: Vec<Action>,
     pub(crate) steps: Vec<Step>,
+    /// The packet has been through the connection tracker.
+    pub(crate) conntracked: bool,
 }
 
 /// An interned value.

@@ -33,6 +33,7 @@ mod switch;
 pub(crate) mod table;
 mod trace;
 mod xlate;
+mod zones;
 
 pub use bridge::{Bridge, BridgeError, TableStats};
 pub use counter::{Counter, Totals};
@@ -41,3 +42,4 @@ pub use switch::Switch;
 pub use table::flow_table::{Filter, HIDDEN_TABLE, TABLES};
 pub use table::rule::{HIDDEN_PRIORITY, Rule, RuleSpec};
 pub use table::txn::Txn;
+pub use zones::ZonePolicies;

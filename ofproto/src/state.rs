@@ -24,6 +24,7 @@ use crate::port::{Numbers, Port};
 use crate::table::flow_table::{FlowTable, HIDDEN_TABLE};
 use crate::table::retire::{Retired, Undo};
 use crate::table::shape::mix;
+use crate::zones::ZonePolicies;
 
 /// A bridge's number within a switch; never used again.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
@@ -129,6 +130,7 @@ pub(crate) struct State {
     pub(crate) by_dp: HashMap<PortNo, (BridgeId, OfPort)>,
     pub(crate) by_patch: HashMap<String, (BridgeId, OfPort)>,
     pub(crate) next_bridge: u32,
+    pub(crate) zones: ZonePolicies,
 }
 
 /// How long a packet-out may take to leave the datapath.

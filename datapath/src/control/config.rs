@@ -23,6 +23,8 @@ pub struct Config {
     pub vlan_limit: usize,
     /// How long a worker polls on without traffic before it sleeps.
     pub spin: Duration,
+    /// Secret of the connection tracker's hashes and random choices. Taken when the datapath is made.
+    pub seed: u64,
 }
 
 impl Config {
@@ -45,6 +47,7 @@ impl Default for Config {
             masks_per_port: 32,
             vlan_limit: 1,
             spin: Duration::from_micros(20),
+            seed: 0,
         }
     }
 }

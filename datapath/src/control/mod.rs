@@ -6,6 +6,7 @@
 //! that the owner's translation takes, since a worker may be waiting for it.
 
 mod config;
+mod janitor;
 mod ports;
 pub(crate) mod shared;
 mod stats;
@@ -17,9 +18,12 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use conntrack::Tracker;
+use conntrack::frag::{self, Reassembler};
 use packet::{FlowKey, Packet};
 
 pub use config::{Config, parse_cpu_mask};
+use janitor::Janitor;
 use ports::PortTable;
 use shared::{Command, Coverage, Execute, HandedIn, Shared, WorkerShared};
 pub use stats::{CacheStats, DropLine, LookupStats};
@@ -59,6 +63,8 @@ pub struct Datapath {
     shared: Arc<Shared>,
     crew: RwLock<Crew>,
     ports: Mutex<PortTable>,
+    /// Keeps the connection tracker tidy, where there are threads.
+    janitor: OnceLock<Janitor>,
 }
 
 /// The workers, as the control side has them.
@@ -79,6 +85,8 @@ impl Datapath {
     pub fn new(config: Config) -> Result<Self, StartError> {
         let datapath = Self::idle(config);
         datapath.start_threads()?;
+        let janitor = Janitor::start(datapath.tracker().clone()).map_err(StartError::Thread)?;
+        datapath.janitor.get_or_init(|| janitor);
         Ok(datapath)
     }
 
@@ -107,10 +115,20 @@ impl Datapath {
             next_flow: 1.into(),
             coverage: Coverage::default(),
             nowhere: Counters::default(),
+            tracker: Arc::new(Tracker::new(conntrack::Config {
+                seed: config.seed,
+                ..conntrack::Config::default()
+            })),
+            fragments: Reassembler::new(frag::Config { seed: config.seed, ..frag::Config::default() }),
             config: RwLock::new(Arc::new(config)),
             handed_in: HandedIn::default(),
         };
-        Self { shared: Arc::new(shared), crew: RwLock::default(), ports: Mutex::default() }
+        Self {
+            shared: Arc::new(shared),
+            crew: RwLock::default(),
+            ports: Mutex::default(),
+            janitor: OnceLock::new(),
+        }
     }
 
     fn crew(&self) -> std::sync::RwLockReadGuard<'_, Crew> {
@@ -160,6 +178,16 @@ impl Datapath {
         if self.shared.owner.set(owner).is_err() {
             tracing::warn!(target: "dpif", "the datapath has an owner already");
         }
+    }
+
+    /// The connection tracker.
+    pub fn tracker(&self) -> &Arc<Tracker> {
+        &self.shared.tracker
+    }
+
+    /// The fragments that wait to be tracked.
+    pub fn fragments(&self) -> &Reassembler {
+        &self.shared.fragments
     }
 
     /// The version and its slots.

@@ -4,13 +4,14 @@
 //! packet, so that the common case copies nothing. Changes go into the frame by [`packet::edit`], which keeps checksums and
 //! offload state right; metadata changes go into the key and the packet's handle.
 
+pub(crate) mod ct;
 #[cfg(test)]
 mod tests;
 
 use packet::key::HEADER_WORDS;
 use packet::{Checksum, FlowKey, Layers, Packet, TooLong, edit, gso, parse};
 
-use crate::action::{Action, SetFields};
+use crate::action::{Action, SetFields, clear_ct};
 use crate::drops::DropReason;
 use crate::worker::Out;
 
@@ -64,6 +65,10 @@ impl Frame<'_> {
                 }
                 Action::Trunc(bytes) => limit = Some(*bytes as usize),
                 Action::Drop(reason) => return out.drop_packet(&self.packet, *reason),
+                Action::Ct(request) if self.layers.nw_frag != 0 => {
+                    return self.track_fragment(out, request, &actions[index + 1..]);
+                }
+                Action::Ct(request) => self.track(out, request),
                 edit => {
                     if self.edit(edit).is_err() {
                         return out.drop_packet(&self.packet, DropReason::TooLong);
@@ -95,6 +100,7 @@ impl Frame<'_> {
                 edit::pop_mpls(&mut self.packet, &mut self.layers, *ethertype);
                 self.parse();
             }
+            Action::CtClear => clear_ct(self.key),
             // The others are no edits.
             _ => {}
         }

@@ -3,7 +3,7 @@
 use packet::parse::{eth_type, ip_proto};
 
 use super::fields::{Group, hex, masked_hex};
-use super::{Style, key};
+use super::{Style, ct, key};
 use crate::action::{Action, SetFields};
 
 /// `set(ipv4(ttl=63)),2`; `drop` for none.
@@ -28,6 +28,8 @@ fn one(action: &Action, style: &Style<'_>) -> String {
         Action::Punt(cookie) => {
             style.punt.map_or_else(|| "userspace(pid=0)".to_owned(), |punt| punt(*cookie))
         }
+        Action::Ct(request) => ct::action(request),
+        Action::CtClear => "ct_clear".to_owned(),
         Action::Recirc(id) => format!("recirc({})", hex(*id)),
         Action::Clone(inner) => format!("clone({})", actions(inner, style)),
         Action::Drop(_) => "drop".to_owned(),

@@ -9,6 +9,7 @@
 //! there. What is printed was compared with what Open vSwitch 3.1.0 prints, form by form (see the tests).
 
 mod actions;
+mod ct;
 mod fields;
 mod key;
 mod parse;

@@ -15,6 +15,7 @@
 //! Between batches: orders and packets from the control side, then a slice of housekeeping ([`sweep`]). Nothing on the way of a
 //! packet that hits allocates, locks or logs; the owner's translation is the only foreign code.
 
+mod fragments;
 mod miss;
 mod out;
 mod sweep;
@@ -115,6 +116,8 @@ pub struct Worker {
     errand: Option<Errand>,
     tally: Tally,
     version: u64,
+    /// When to look for expired fragments next.
+    fragments_due_ns: u64,
     stopping: bool,
     /// Whether the set of receive queues changed since the thread last looked.
     rx_changed: Cell<bool>,
@@ -144,6 +147,7 @@ impl Worker {
             errand: None,
             tally: Tally::default(),
             version: 1,
+            fragments_due_ns: 0,
             stopping: false,
             rx_changed: Cell::new(true),
             shared,
@@ -176,8 +180,9 @@ impl Worker {
 
     /// Orders, packets to execute, one batch from each receive queue, a slice of housekeeping.
     fn round(&mut self, now_ns: u64) -> usize {
+        self.out.now_ns = now_ns;
         self.obey();
-        let mut packets = self.execute_submitted(now_ns);
+        let mut packets = self.execute_submitted(now_ns) + self.give_up_fragments(now_ns);
         if self.out.retry() {
             for queue in 0..self.rx.len() {
                 packets += self.receive(queue, now_ns);

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use conntrack::Tracker;
+use conntrack::frag::Reassembler;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use packet::{FlowKey, Packet, gso, parse};
 
@@ -50,6 +52,8 @@ struct TxPort {
 /// Everything that leaves the pipeline on one worker.
 pub(crate) struct Out {
     shared: Arc<Shared>,
+    /// When the batch came in.
+    pub(crate) now_ns: u64,
     /// By port number.
     ports: Vec<Option<TxPort>>,
     /// Ports with frames in their batch.
@@ -66,6 +70,7 @@ impl Out {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self {
             shared,
+            now_ns: 0,
             ports: Vec::new(),
             touched: Vec::new(),
             recirculated: Vec::new(),
@@ -98,6 +103,16 @@ impl Out {
             tx.port.counters.dropped(DropReason::TxFull, lost);
         }
         self.touched.clear();
+    }
+
+    /// The connection tracker.
+    pub(crate) fn tracker(&self) -> &Arc<Tracker> {
+        &self.shared.tracker
+    }
+
+    /// The fragments that wait to be tracked.
+    pub(crate) fn fragments(&self) -> &Reassembler {
+        &self.shared.fragments
     }
 
     /// Sends `packet` to `port` with the next flush.
@@ -136,10 +151,14 @@ impl Out {
 
     /// Counts `packet` as dropped on its port of arrival. The caller lets go of it.
     pub(crate) fn drop_packet(&mut self, packet: &Packet, reason: DropReason) {
-        let port = PortNo(packet.in_port);
+        self.drop_on(PortNo(packet.in_port), reason, 1);
+    }
+
+    /// Counts packets as dropped on the port by which they came.
+    pub(crate) fn drop_on(&mut self, port: PortNo, reason: DropReason, packets: u64) {
         match self.drops.last_mut() {
-            Some((last, why, count)) if (*last, *why) == (port, reason) => *count += 1,
-            _ => self.drops.push((port, reason, 1)),
+            Some((last, why, count)) if (*last, *why) == (port, reason) => *count += packets,
+            _ => self.drops.push((port, reason, packets)),
         }
     }
 

@@ -83,7 +83,9 @@ impl Xlate<'_> {
             Action::StackPush(src) => self.stack_push(*src),
             Action::StackPop(dst) => self.stack_pop(*dst),
             Action::SetTunnel { id, .. } => self.flow.tun_id.set(*id),
-            Action::CtClear => self.clear_ct(),
+            Action::Ct(ct) => self.ct(ct),
+            Action::Nat(nat) => self.nat(nat),
+            Action::CtClear => self.ct_clear(),
             _ => self.set_header(action),
         }
         Then::GoOn
@@ -243,16 +245,6 @@ impl Xlate<'_> {
             self.send_to(to);
         }
         self.flow.skb_priority = before;
-    }
-
-    pub(super) fn clear_ct(&mut self) {
-        let (flow, base) = (&mut self.flow, &mut self.base);
-        for key in [flow, base] {
-            key.ct_state.set(0);
-            key.ct_zone.set(0);
-            key.ct_mark.set(0);
-            key.ct_label = [0; 16];
-        }
     }
 }
 

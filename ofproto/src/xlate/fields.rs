@@ -22,6 +22,12 @@ impl Xlate<'_> {
         self.has(sub.field);
     }
 
+    /// Reads bits of a field.
+    pub(super) fn read(&mut self, src: SubField) -> u128 {
+        self.look_at_with_prereqs(src);
+        src.get(&self.flow)
+    }
+
     /// Whether the packet has a field. What tells so is un-wildcarded; EtherType and fragment bits always are.
     fn has(&mut self, field: FieldId) -> bool {
         let prereq = field.info().prereq;
@@ -107,8 +113,8 @@ impl Xlate<'_> {
     }
 
     pub(super) fn stack_push(&mut self, src: SubField) {
-        self.look_at_with_prereqs(src);
-        self.stack.push((src.get(&self.flow), src.n_bits));
+        let value = self.read(src);
+        self.stack.push((value, src.n_bits));
     }
 
     pub(super) fn stack_pop(&mut self, dst: SubField) {
@@ -119,8 +125,7 @@ impl Xlate<'_> {
     }
 
     pub(super) fn output_reg(&mut self, src: SubField, max_len: u16) {
-        self.look_at_with_prereqs(src);
-        let value = src.get(&self.flow);
+        let value = self.read(src);
         let Ok(number) = u32::try_from(value) else {
             self.note(Kind::Warn, || format!("output port {value} is out of range"));
             return;

@@ -19,6 +19,7 @@
 mod action_set;
 mod actions;
 mod commit;
+mod ct;
 mod fields;
 mod mpls;
 mod normal;
@@ -30,6 +31,7 @@ mod vlan;
 
 use std::sync::Arc;
 
+use conntrack::request::Nat;
 use datapath::action::{Action as DpAction, DropReason};
 use datapath::owner::Translation;
 use datapath::stamps::Slot;
@@ -99,6 +101,10 @@ pub(crate) struct Xlate<'a> {
     /// The bridge that the packet came to first.
     home: BridgeId,
     was_mpls: bool,
+    /// The datapath's packet has a connection state.
+    conntracked: bool,
+    /// Within a `ct()`: what `nat()` asked for.
+    nat: Option<Nat>,
     /// Steps left for after a recirculation, collected on the way out of the walk.
     frozen: Option<Vec<Step>>,
     pub(crate) tracer: Option<Tracer>,
@@ -271,6 +277,8 @@ impl<'a> Xlate<'a> {
             packet_out: false,
             home: bridge.id,
             was_mpls: false,
+            conntracked: false,
+            nat: None,
             frozen: None,
             tracer,
         }

@@ -4,7 +4,7 @@
 //! all steps that are still to be done are collected on the way out of the walk, and put away under a recirculation id. The packet
 //! comes back under that id with a fresh key, and the steps are done with that.
 
-use datapath::action::{Action as DpAction, DropReason};
+use datapath::action::DropReason;
 use openflow::Action;
 use packet::key::DP_WORDS;
 
@@ -45,15 +45,20 @@ impl Xlate<'_> {
             stack: self.stack.clone(),
             action_set: std::mem::take(&mut self.action_set),
             steps,
+            conntracked: self.conntracked,
         };
-        match self.core.contexts.frozen.intern(frozen) {
-            Some(node) => {
-                self.actions.push(DpAction::Recirc(node.id));
-                self.ledger.held.push(node);
-            }
-            None => self.fail(DropReason::NoRecircContext, || "too many recirculation contexts".into()),
-        }
+        self.recirculate(frozen, None);
         self.was_mpls = false;
+    }
+
+    fn note_thaw(&mut self) {
+        let place = self.tracer.as_ref().map(Tracer::place);
+        self.note_below(Kind::Thaw, || "thaw".into());
+        let table = self.table;
+        self.note(Kind::Thaw, || format!("Resuming from table {table}"));
+        if let (Some(tracer), Some(place)) = (&mut self.tracer, place) {
+            tracer.go(place);
+        }
     }
 
     fn steps(&mut self, steps: &[Step]) {
@@ -97,11 +102,12 @@ pub(super) fn thaw(core: &Core, state: &State, input: Input<'_>, tracer: Option<
     xlate.flow.words_mut()[DP_WORDS..].copy_from_slice(&frozen.pipeline);
     xlate.base = xlate.flow;
     xlate.table = frozen.table;
+    xlate.conntracked = frozen.conntracked;
     xlate.stack.clone_from(&frozen.stack);
     xlate.action_set.clone_from(&frozen.action_set);
     xlate.depends.push(bridge.config_slot());
     xlate.enter_bridge_node();
-    xlate.note_below(Kind::Thaw, || "thaw".into());
+    xlate.note_thaw();
     xlate.ledger.held.push(node.clone());
     xlate.steps(&frozen.steps);
     xlate.run_action_set();

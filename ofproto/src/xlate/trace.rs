@@ -1,6 +1,8 @@
 //! The record of a translation, for `ofproto/trace`: a tree of what was looked up, done and found out.
 
+use conntrack::request::Nat;
 use openflow::OfPort;
+use packet::FlowKey;
 
 use crate::state::BridgeState;
 
@@ -37,6 +39,22 @@ struct Node {
     below: Vec<usize>,
 }
 
+/// A packet that was sent round through the connection tracker, to be traced further.
+#[derive(Clone, Debug)]
+pub(crate) struct Round {
+    pub(crate) id: u32,
+    /// The key when it was sent, in terms of OpenFlow ports.
+    pub(crate) flow: FlowKey,
+    pub(crate) tracking: Tracking,
+}
+
+/// What the connection tracker was asked.
+#[derive(Clone, Debug)]
+pub(crate) struct Tracking {
+    pub(crate) zone: u16,
+    pub(crate) nat: Option<Nat>,
+}
+
 /// A tree in the making. New nodes go below the current one.
 #[derive(Debug)]
 pub(crate) struct Tracer {
@@ -44,6 +62,8 @@ pub(crate) struct Tracer {
     current: usize,
     /// Whether ports are shown by name.
     pub(crate) names: bool,
+    /// What is still to be traced.
+    pub(crate) rounds: Vec<Round>,
 }
 
 /// A place in the tree to come back to.
@@ -53,7 +73,7 @@ pub(crate) struct Place(usize);
 impl Default for Tracer {
     fn default() -> Self {
         let root = Node { kind: Kind::Bridge, text: String::new(), below: Vec::new() };
-        Self { nodes: vec![root], current: 0, names: false }
+        Self { nodes: vec![root], current: 0, names: false, rounds: Vec::new() }
     }
 }
 

@@ -137,7 +137,8 @@ pub fn run(log: Vlog, options: Options, startup: Startup) -> Result<(), ControlE
 impl Control {
     fn new(log: Vlog, options: ReconcilerOptions, poll: &Poll) -> Result<Self, ControlError> {
         let io = |error| ControlError::Io("epoll".into(), error);
-        let datapath = Arc::new(Datapath::new(datapath::Config::default())?);
+        let datapath =
+            Arc::new(Datapath::new(datapath::Config { seed: clock::seed(), ..datapath::Config::default() })?);
         let switch = Arc::new(Switch::new(Arc::clone(datapath.stamps()), clock::seed()));
         switch.set_datapath(&datapath);
         datapath.set_owner(switch.clone());

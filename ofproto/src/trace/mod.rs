@@ -4,6 +4,10 @@
 //! optional name of the datapath; then optionally `-generate` or a packet in hexadecimal, which make it as if the packet had really
 //! come in: addresses are learned.
 
+mod rounds;
+
+use std::collections::VecDeque;
+
 use datapath::action::{Action, DropReason, PortNo};
 use datapath::odp;
 use openflow::text::{flow_text, parse_flow};
@@ -26,13 +30,18 @@ struct Request {
     key: FlowKey,
     effects: bool,
     names: bool,
+    /// What the connection tracker will say.
+    answers: rounds::Answers,
 }
+
+/// Most recirculations that one trace follows.
+const MAX_ROUNDS: usize = 64;
 
 impl Switch {
     /// Does what the command `ofproto/trace` is asked for: text, or what is wrong with the arguments.
     pub fn trace(&self, args: &[String], now_ns: u64) -> Result<String, String> {
-        let request = self.parse_trace(args)?;
-        Ok(self.run_trace(&request, now_ns))
+        let mut request = self.parse_trace(args)?;
+        Ok(self.run_trace(&mut request, now_ns))
     }
 
     /// What stands for a punt in the text of datapath actions.
@@ -52,8 +61,14 @@ impl Switch {
 
     fn parse_trace(&self, args: &[String]) -> Result<Request, String> {
         let (mut effects, mut names, mut plain) = (false, false, Vec::new());
-        for arg in args {
+        let mut answers = rounds::Answers::default();
+        let mut args = args.iter();
+        while let Some(arg) = args.next() {
             match arg.as_str() {
+                option @ ("-ct-next" | "--ct-next") => {
+                    let text = args.next().ok_or_else(|| format!("Missing argument for option {option}"))?;
+                    answers.add(text)?;
+                }
                 "-generate" | "--generate" => effects = true,
                 "--names" => names = true,
                 "--no-names" => names = false,
@@ -79,12 +94,13 @@ impl Switch {
             packet::extract_into(&frame, 2, &mut key);
             effects = true;
         }
-        Ok(Request { on, key, effects, names })
+        Ok(Request { on, key, effects, names, answers })
     }
 
-    fn run_trace(&self, request: &Request, now_ns: u64) -> String {
+    fn run_trace(&self, request: &mut Request, now_ns: u64) -> String {
         let version = self.core.stamps.version();
-        let input = Input { key: &request.key, version, now_ns, effects: request.effects };
+        let key = request.key;
+        let input = Input { key: &key, version, now_ns, effects: request.effects };
         let mut tracer = Tracer::default();
         tracer.names = request.names;
         let tracer = Some(tracer);
@@ -93,10 +109,38 @@ impl Switch {
             None => Some(xlate::translate(&self.core, input, tracer)),
         };
         let Some(outcome) = outcome else { return String::new() };
-        let mut key = request.key;
-        key.in_port.set(self.openflow_port(request).0);
-        let mut out = format!("Flow: {}\n", self.named(&flow_text(&key), request));
-        self.render(&outcome, &key, request, &mut out);
+        let mut shown = key;
+        shown.in_port.set(self.openflow_port(request).0);
+        let mut out = self.pass_text(&outcome, &shown, request);
+        self.follow(outcome, request, input, &mut out);
+        out
+    }
+
+    /// Traces what comes back from recirculation, in the order in which it was sent round. The first outcome holds the contexts of
+    /// the second, and so on.
+    fn follow(&self, first: Outcome, request: &mut Request, input: Input<'_>, out: &mut String) {
+        let mut held = vec![first.translation.credit];
+        let mut rounds: VecDeque<_> = first.tracer.map(|tracer| tracer.rounds).unwrap_or_default().into();
+        while let Some(round) = rounds.pop_front().filter(|_| held.len() <= MAX_ROUNDS) {
+            let (mut shown, title) = rounds::begin(&round, &mut request.answers);
+            shown.actset_output.set(0);
+            out.push_str(&title);
+            let mut key = shown;
+            key.in_port = request.key.in_port;
+            key.words_mut()[packet::key::DP_WORDS..].fill(0);
+            let mut tracer = Tracer::default();
+            tracer.names = request.names;
+            let outcome = xlate::translate(&self.core, Input { key: &key, ..input }, Some(tracer));
+            out.push_str(&self.pass_text(&outcome, &shown, request));
+            held.push(outcome.translation.credit);
+            rounds.extend(outcome.tracer.map(|tracer| tracer.rounds).unwrap_or_default());
+        }
+    }
+
+    /// One pass: the flow, what was done with it, and what came of it.
+    fn pass_text(&self, outcome: &Outcome, shown: &FlowKey, request: &Request) -> String {
+        let mut out = format!("Flow: {}\n", self.named(&flow_text(shown), request));
+        self.render(outcome, shown, request, &mut out);
         out
     }
 
