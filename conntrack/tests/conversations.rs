@@ -63,6 +63,10 @@ fn play(text: &str, least: usize) {
                 packets += 1;
                 (play.track(&play.script.frame(reply, &words)), expected)
             }
+            (Line::Frame { bytes, expected }, Some(play)) => {
+                packets += 1;
+                (play.track(&bytes), expected)
+            }
             (Line::States(expected), Some(play)) => (play.states(), expected),
             _ => continue,
         };
@@ -88,4 +92,9 @@ fn tcp_at_random() {
 #[test]
 fn sctp() {
     play(include_str!("conversations/sctp.txt"), 100);
+}
+
+#[test]
+fn single_packets() {
+    play(include_str!("conversations/packets.txt"), 200);
 }

@@ -13,6 +13,8 @@ pub(crate) enum Line<'a> {
     Begin(Script),
     /// A packet and its state.
     Packet { reply: bool, words: Vec<&'a str>, expected: &'a str },
+    /// A frame and its state.
+    Frame { bytes: Vec<u8>, expected: &'a str },
     /// The state of the connection.
     States(&'a str),
     /// Nothing to do.
@@ -24,7 +26,7 @@ impl<'a> Line<'a> {
     pub(crate) fn parse(line: &'a str) -> Self {
         let ours = |text: &'a str| text.split(" ovs=").next().unwrap();
         match line.split_once(' ') {
-            Some(("tcp" | "sctp", _)) => Self::Begin(Script::begin(line)),
+            Some(("tcp" | "sctp" | "raw", _)) => Self::Begin(Script::begin(line)),
             Some(("=", states)) => Self::States(ours(states)),
             Some((side @ (">" | "<"), rest)) => {
                 let (sent, expected) = rest.split_once(" : ").unwrap();
@@ -34,9 +36,17 @@ impl<'a> Line<'a> {
                     expected: ours(expected),
                 }
             }
+            Some(("*", rest)) => {
+                let (what, expected) = rest.split_once(" : ").unwrap();
+                Self::Frame { bytes: hex(what.split_once("; ").unwrap().1), expected: ours(expected) }
+            }
             _ => Self::Comment,
         }
     }
+}
+
+fn hex(text: &str) -> Vec<u8> {
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
 }
 
 /// What a conversation's first line says.
