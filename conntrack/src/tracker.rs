@@ -314,4 +314,6 @@ impl Tracker {
 }
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;

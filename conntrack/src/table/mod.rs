@@ -273,3 +273,27 @@ pub(crate) struct Removed {
     /// All else.
     pub(crate) conn: Conn,
 }
+
+#[cfg(test)]
+impl Table {
+    /// Looks whether all invariants hold, when nobody else is at it.
+    pub(crate) fn check(&self) {
+        let held = |index: &u32| self.slab.peek(*index).is_some_and(|slot| slot.deadline() != 0);
+        let live: Vec<u32> = (0..self.slab.used()).filter(held).collect();
+        assert_eq!(live.len(), self.len() as usize);
+        for index in &live {
+            let tuple = self.slab.slot(*index).tuple(false);
+            assert_eq!(self.find(&tuple, self.hash(&tuple)), Some(Place { slot: *index, reply: false }));
+        }
+        for shard in 0..SHARDS {
+            for entry in self.shard(shard).iter() {
+                let Place { slot, reply } = entry.place();
+                let hash = self.hash(&self.slab.slot(slot).tuple(reply));
+                assert!(held(&slot) && hash as usize % SHARDS == shard && (entry.0 ^ hash) >> 32 == 0);
+            }
+        }
+        assert!(self.shard_lens().sum::<usize>() <= 2 * live.len());
+        let free = self.slab.used() as usize - live.len();
+        assert_eq!(self.slab.free_slots(), free);
+    }
+}

@@ -178,6 +178,14 @@ impl Slab {
 }
 
 #[cfg(test)]
+impl Slab {
+    /// Slots in the free lists.
+    pub(super) fn free_slots(&self) -> usize {
+        self.free.iter().map(|list| list.len.load(Relaxed) as usize).sum()
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
