@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use crate::alg::control::Control;
 use crate::proto::{Proto, other::Other};
 use crate::request::{Helper, NatSide};
 use crate::timeout::{Policy, Stage};
 use crate::tuple::Tuple;
+use crate::view::{L4, View};
 
 /// A connection without its tuples and its deadline, which stand beside it in the slot.
 #[derive(Debug)]
@@ -35,6 +37,8 @@ pub(crate) struct Conn {
 pub(crate) struct Extra {
     /// Original tuple of the connection that announced this one.
     pub(crate) parent: Option<Tuple>,
+    /// What is remembered of a control connection.
+    pub(crate) control: Control,
 }
 
 impl Default for Conn {
@@ -62,5 +66,15 @@ impl Conn {
     /// Original tuple of the connection that announced this one, if one did.
     pub(crate) fn parent(&self) -> Option<&Tuple> {
         self.extra.as_ref()?.parent.as_ref()
+    }
+
+    /// A packet in the numbers that its own direction and the other count in, where texts that were edited have moved them.
+    pub(crate) fn renumbered(&self, view: &View, reply: bool) -> View {
+        let mut view = *view;
+        let edited = self.extra.as_ref().and_then(|extra| extra.control.edited(reply));
+        if let (Some((_, back)), L4::Tcp(tcp)) = (edited, &mut view.l4) {
+            tcp.ack = back.backward(tcp.ack);
+        }
+        view
     }
 }

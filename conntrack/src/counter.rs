@@ -11,6 +11,8 @@ pub(crate) enum Counter {
     ZoneFull,
     /// A connection was not kept because no free tuple was found to translate it to.
     NatExhausted,
+    /// A connection that was announced is not expected because as many are as may be.
+    ExpectationsFull,
     /// A half-open connection made room for another.
     Evicted,
     /// Events that a subscriber did not take in time.
@@ -28,10 +30,11 @@ pub(crate) enum Counter {
 }
 
 /// Names, in the order of [`Counter`].
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     "conntrack_full",
     "conntrack_zone_full",
     "conntrack_nat_exhausted",
+    "conntrack_expectations_full",
     "conntrack_evicted",
     "conntrack_events_lost",
     "conntrack_l3csum_err",

@@ -47,6 +47,7 @@ mod tracker;
 pub mod tuple;
 mod view;
 
+pub use alg::expect::ExpectInfo;
 pub use dump::{ConnInfo, Cursor, ProtoInfo};
 pub use event::{Event, Reason, Subscription, What};
 pub use flush::{Filter, TupleFilter};

@@ -34,6 +34,9 @@ impl Tracker {
         let end = slab.used().min(start.saturating_add(u32::try_from(slots).unwrap_or(u32::MAX)));
         let round = end == slab.used();
         self.sweep_hand.store(if round { 0 } else { end }, Relaxed);
+        if round {
+            self.expectations.sweep(now_ns);
+        }
         let mut expired = 0;
         for index in start..end {
             let Some(slot) = slab.peek(index) else { continue };

@@ -5,6 +5,7 @@
 //! once, so that two workers that bring the first packets of both sides make one connection of them: the later one looks it up
 //! again.
 
+mod announce;
 mod create;
 mod known;
 
@@ -13,6 +14,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use packet::{FlowKey, Layers, Packet};
 
+use crate::alg::expect::{ExpectInfo, Expectations};
+use crate::alg::rewrite;
+use crate::alg::stream::Stream;
 use crate::conn::Conn;
 use crate::counter::{Counter, Counters};
 use crate::dump::ConnInfo;
@@ -69,6 +73,7 @@ pub struct Tracker {
     pub(crate) policies: Policies,
     pub(crate) subscribers: Arc<Subscribers>,
     fragments: Reassembler,
+    pub(crate) expectations: Expectations,
     pub(crate) sweep_hand: AtomicU32,
     pub(crate) evict_hand: AtomicU32,
     /// The time of the last sweep: that of events that no packet causes.
@@ -96,6 +101,8 @@ struct Rewrite {
     to: Tuple,
     /// Of an ICMP error: the packet inside, whose reverse the tuples are.
     inner: Option<Inner>,
+    /// Of a control connection whose text is edited: the stream that the packet is of, and that which it acknowledges.
+    streams: Option<Box<(Stream, Stream)>>,
 }
 
 impl Verdict {
@@ -114,6 +121,7 @@ impl Tracker {
             policies: Policies::new(),
             subscribers: Arc::default(),
             fragments: Reassembler::new(frag::Config { seed: config.seed, ..frag::Config::default() }),
+            expectations: Expectations::new(config.seed),
             sweep_hand: AtomicU32::new(0),
             evict_hand: AtomicU32::new(0),
             clock_ns: AtomicU64::new(0),
@@ -139,15 +147,21 @@ impl Tracker {
     ) -> Tracked {
         let prior = if key.ct_zone.get() == request.zone { key.ct_state.get() } else { 0 };
         let verdict = match parse::view(packet, layers, key, request.zone, true) {
-            Ok(view) => self.decide(request, &view, prior, now_ns),
+            Ok(view) => {
+                let segment = &packet.data()[usize::from(layers.l4)..layers.end as usize];
+                self.decide(request, &view, segment, prior, now_ns)
+            }
             Err(bad) => self.bad(bad),
         };
         verdict.metadata.write(request.zone, key);
         match &verdict.rewrite {
-            Some(Rewrite { from, to, inner }) if from != to => {
+            Some(Rewrite { from, to, inner, streams }) if from != to => {
                 match inner {
                     Some(inner) => nat::apply_error(packet, layers, *inner, from, to),
                     None => nat::apply(packet, layers, from, to),
+                }
+                if let Some(streams) = streams {
+                    rewrite::rewrite(packet, layers, &streams.0, &streams.1);
                 }
                 Tracked::Edited
             }
@@ -165,7 +179,8 @@ impl Tracker {
         Verdict::plain(Metadata { state: INV | TRK, ..Metadata::default() })
     }
 
-    fn decide(&self, request: &Request, view: &View, prior: u32, now_ns: u64) -> Verdict {
+    /// `segment`: transport header and payload.
+    fn decide(&self, request: &Request, view: &View, segment: &[u8], prior: u32, now_ns: u64) -> Verdict {
         // A packet that was translated in this zone before is found by what replies to it look like.
         let natted = prior & (SNAT | DNAT) != 0;
         let tuple = if natted { view.tuple.reversed() } else { view.tuple };
@@ -174,13 +189,20 @@ impl Tracker {
             let outcome = match self.table.find(&tuple, hash) {
                 Some(place) => {
                     let reply = place.reply != natted;
-                    let known = known::Packet { request, view, prior, reply, now_ns };
+                    let known = known::Packet { request, view, segment, prior, reply, now_ns };
                     let judge = |slot: &Slot, conn: &mut Conn| self.judge(&known, slot, conn);
                     self.table
                         .with(place, &tuple, judge)
                         .and_then(|outcome| self.settle(outcome, place, &tuple))
                 }
-                None => self.unknown(request, view, now_ns),
+                None => {
+                    let verdict = self.unknown(request, view, now_ns);
+                    if verdict.is_some() && request.commit && request.helper.is_some() {
+                        let first = known::Packet { request, view, segment, prior, reply: false, now_ns };
+                        self.hear_first(&first);
+                    }
+                    verdict
+                }
             };
             if let Some(verdict) = outcome {
                 return verdict;
@@ -211,6 +233,9 @@ impl Tracker {
     ) -> bool {
         let Some(gone) = self.table.remove(index, condition) else { return false };
         self.limits.release(gone.original.zone);
+        if gone.conn.helper.is_some() {
+            self.expectations.forget_parent(&gone.original);
+        }
         if self.subscribers.any() {
             let info = ConnInfo::new((gone.original, gone.reply), &gone.conn, 0);
             self.tell(What::Destroy(reason), info, self.clock_ns.load(Relaxed));
@@ -305,6 +330,11 @@ impl Tracker {
     /// A queue of at most `capacity` events from now on.
     pub fn subscribe(&self, capacity: usize) -> Subscription {
         self.subscribers.subscribe(capacity)
+    }
+
+    /// What control connections have announced and has not expired, in no order.
+    pub fn expectations(&self, now_ns: u64) -> Vec<ExpectInfo> {
+        self.expectations.list(now_ns)
     }
 
     /// Names and values of the tracker's own counters, as `coverage/show` has them.

@@ -33,7 +33,7 @@ pub(crate) struct Control {
     /// Of the original direction and of replies.
     lines: [Lines; 2],
     /// How their text is edited.
-    pub(crate) streams: [Stream; 2],
+    streams: [Stream; 2],
 }
 
 /// Sequence numbers at which lines start.
@@ -70,6 +70,8 @@ pub(crate) struct Text {
     /// The sender's sequence number of the first byte.
     start: u32,
     len: u32,
+    /// The address and port that stand there.
+    said: (Option<IpAddr>, u16),
     /// The address that the peer is to be told.
     addr: IpAddr,
 }
@@ -95,10 +97,16 @@ impl Control {
         let payload =
             segment.get(usize::from(header[12] >> 4) * 4..).filter(|payload| !payload.is_empty())?;
         let seq = u32::from_be_bytes([header[4], header[5], header[6], header[7]]);
-        let at_line_start = self.lines[usize::from(reply)].is_start(seq);
-        if payload.ends_with(b"\n") {
-            self.lines[usize::from(reply)].add(seq.wrapping_add(payload.len() as u32));
+        let lines = &mut self.lines[usize::from(reply)];
+        if lines.seen == 0 {
+            // Nothing was said before, as far as is known.
+            lines.add(seq);
         }
+        let at_line_start = lines.is_start(seq);
+        if payload.ends_with(b"\n") {
+            lines.add(seq.wrapping_add(payload.len() as u32));
+        }
+        self.streams[usize::from(reply)].advance(seq);
         if !at_line_start {
             return None;
         }
@@ -110,15 +118,25 @@ impl Control {
             return Some(Heard::Stranger);
         }
         let start = seq.wrapping_add(found.span.start as u32);
-        let text = Text { form: found.form, start, len: found.span.len() as u32, addr: there.dst_ip() };
+        let said = (found.addr, found.port);
+        let text = Text { form: found.form, start, len: found.span.len() as u32, said, addr: there.dst_ip() };
         let (tuple, nat) = expected(here, there, found.port, found.port);
         Some(Heard::Connection(Wanted { tuple, nat, text: Some(text) }))
     }
 
-    /// Notes that the peer is to read another port (and address) than stands in the segment.
+    /// Notes that the peer is to read this port, and its address, if something else stands in the segment.
     pub(crate) fn tell(&mut self, text: &Text, port: u16, reply: bool) {
-        let stream = &mut self.streams[usize::from(reply)];
-        stream.edit(text.start, text.len, ftp::text(text.form, text.addr, port).as_bytes());
+        let (addr, said) = text.said;
+        if said != port || addr.is_some_and(|addr| addr != text.addr) {
+            let stream = &mut self.streams[usize::from(reply)];
+            stream.edit(text.start, text.len, ftp::text(text.form, text.addr, port).as_bytes());
+        }
+    }
+
+    /// The stream that a direction's text is of, and that which it acknowledges, if either is edited.
+    pub(crate) fn edited(&self, reply: bool) -> Option<(&Stream, &Stream)> {
+        let (there, back) = (&self.streams[usize::from(reply)], &self.streams[usize::from(!reply)]);
+        (!there.is_plain() || !back.is_plain()).then_some((there, back))
     }
 }
 
@@ -146,13 +164,12 @@ fn expected(here: &Tuple, there: &Tuple, port: u16, known_as: u16) -> (Tuple, Op
 }
 
 impl Lines {
-    /// Whether a line starts here, as far as is known.
     fn is_start(&self, seq: u32) -> bool {
-        self.seen == 0 || self.starts[..self.seen.min(LINES)].contains(&seq)
+        self.starts[..self.seen.min(LINES)].contains(&seq)
     }
 
     fn add(&mut self, seq: u32) {
-        if self.seen == 0 || !self.is_start(seq) {
+        if !self.is_start(seq) {
             self.starts[self.seen % LINES] = seq;
             self.seen += 1;
         }

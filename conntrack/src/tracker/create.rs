@@ -4,7 +4,8 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::known::{nat_bit, set_marks};
 use super::{Rewrite, Tracker, Verdict};
-use crate::conn::Conn;
+use crate::alg::expect::Expectation;
+use crate::conn::{Conn, Extra};
 use crate::counter::Counter;
 use crate::dump::ConnInfo;
 use crate::event::{Reason, What};
@@ -12,7 +13,7 @@ use crate::metadata::Metadata;
 use crate::nat::{self, Dice};
 use crate::proto::Proto;
 use crate::request::{Nat, NatRange, Request};
-use crate::state::{INV, NEW, TRK};
+use crate::state::{INV, NEW, REL, TRK};
 use crate::table::{Place, Refused, Slot, Uniqueness};
 use crate::tuple::Tuple;
 use crate::view::{L4, View};
@@ -43,12 +44,18 @@ impl Tracker {
             return Some(invalid);
         }
         let Some((proto, stage)) = Proto::start(view, self.rules()) else { return Some(invalid) };
-        let fresh = Verdict::plain(Metadata { state: NEW | TRK, original, ..Metadata::default() });
+        let expected = self.expectations.find(&view.tuple, now_ns);
+        let fresh = Verdict::plain(match &expected {
+            Some(Expectation { parent, mark, label, .. }) => {
+                Metadata { state: NEW | REL | TRK, mark: *mark, label: *label, original: Some(*parent) }
+            }
+            None => Metadata { state: NEW | TRK, original, ..Metadata::default() },
+        });
         if !request.commit || !self.admit(view.tuple.zone, now_ns) {
             return Some(fresh);
         }
         let conn = Conn::new(proto, stage, self.next_id.fetch_add(1, Relaxed));
-        let made = self.make(request, view, conn, now_ns);
+        let made = self.make(request, view, expected, conn, now_ns);
         if let Made::Kept(verdict) = made {
             return Some(verdict);
         }
@@ -81,13 +88,31 @@ impl Tracker {
         false
     }
 
-    fn make(&self, request: &Request, view: &View, mut conn: Conn, now_ns: u64) -> Made {
+    /// Makes a connection; one that was announced inherits mark and label and is translated as its parent is.
+    fn make(
+        &self,
+        request: &Request,
+        view: &View,
+        expected: Option<Expectation>,
+        mut conn: Conn,
+        now_ns: u64,
+    ) -> Made {
+        let mut range = match &request.nat {
+            Some(Nat::Translate(range)) => Some(range),
+            _ => None,
+        };
+        if let Some(Expectation { parent, mark, label, nat, .. }) = &expected {
+            conn.extra = Some(Box::new(Extra { parent: Some(*parent), ..Extra::default() }));
+            conn.mark = *mark;
+            conn.set_label(*label);
+            range = nat.as_ref().filter(|_| request.nat.is_some());
+        }
         conn.policy = request.timeout_policy.and_then(|id| self.policies.numbered(id));
         conn.helper = request.helper;
         set_marks(request, &mut conn);
-        match &request.nat {
-            Some(Nat::Translate(range)) => self.make_translated(range, &view.tuple, conn, now_ns),
-            _ => {
+        match range {
+            Some(range) => self.make_translated(range, &view.tuple, conn, now_ns),
+            None => {
                 let tuples = (&view.tuple, &view.tuple.reversed());
                 match self.enter(tuples, Uniqueness::Original, &mut conn, now_ns) {
                     Ok(verdict) => Made::Kept(verdict),
@@ -135,9 +160,12 @@ impl Tracker {
     ) -> Result<Verdict, Refused> {
         let (original, reply) = (*tuples.0, *tuples.1);
         let left_ns = self.lifetime_ns(conn);
-        let state = NEW | TRK | conn.nat.map_or(0, |side| nat_bit(side, false));
-        let metadata = Metadata { state, mark: conn.mark, label: conn.label(), original: Some(original) };
-        let rewrite = conn.nat.map(|_| Rewrite { from: original, to: reply.reversed(), inner: None });
+        let related = if conn.parent().is_some() { REL } else { 0 };
+        let state = NEW | TRK | related | conn.nat.map_or(0, |side| nat_bit(side, false));
+        let shown = Some(conn.parent().copied().unwrap_or(original));
+        let metadata = Metadata { state, mark: conn.mark, label: conn.label(), original: shown };
+        let (from, to) = (original, reply.reversed());
+        let rewrite = conn.nat.map(|_| Rewrite { from, to, inner: None, streams: None });
         let info = self.subscribers.any().then(|| ConnInfo::new((original, reply), conn, left_ns));
         self.table.insert(tuples, uniqueness, now_ns + left_ns, conn)?;
         if let Some(info) = info {

@@ -16,6 +16,8 @@ use crate::view::{L4, View};
 pub(super) struct Packet<'a> {
     pub(super) request: &'a Request,
     pub(super) view: &'a View,
+    /// Transport header and payload.
+    pub(super) segment: &'a [u8],
     /// State bits that it has from this zone already.
     pub(super) prior: u32,
     /// It goes in the reply direction.
@@ -43,7 +45,10 @@ impl Tracker {
             return gone(Reason::Forced);
         }
         let before = conn.proto;
-        let Some(state) = self.state_of(packet, slot, conn) else { return gone(Reason::Replaced) };
+        let Some(mut state) = self.state_of(packet, slot, conn) else { return gone(Reason::Replaced) };
+        if state & INV == 0 && !self.hear(packet, slot, conn) {
+            state = INV | TRK;
+        }
         let changed = set_marks(request, conn);
         if self.subscribers.any() && (changed || before != conn.proto) {
             self.tell(What::Update, ConnInfo::of(slot, conn, packet.now_ns), packet.now_ns);
@@ -69,7 +74,8 @@ impl Tracker {
         if conn.parent().is_some() {
             state |= REL;
         }
-        let (judgement, stage) = conn.proto.judge(packet.view, packet.reply, self.rules());
+        let view = conn.renumbered(packet.view, packet.reply);
+        let (judgement, stage) = conn.proto.judge(&view, packet.reply, self.rules());
         match judgement {
             Judgement::Established => state = (state | EST | direction) & !NEW,
             Judgement::New => state |= NEW,
@@ -97,7 +103,10 @@ fn translation(packet: &Packet<'_>, state: u32, slot: &Slot, conn: &Conn) -> Opt
         _ => None,
     };
     let (from, to) = (slot.tuple(packet.reply), slot.tuple(!packet.reply).reversed());
-    Some((nat_bit(side, packet.reply), Rewrite { from, to, inner }))
+    let edited =
+        conn.extra.as_ref().filter(|_| inner.is_none()).and_then(|extra| extra.control.edited(packet.reply));
+    let streams = edited.map(|(there, back)| Box::new((there.clone(), back.clone())));
+    Some((nat_bit(side, packet.reply), Rewrite { from, to, inner, streams }))
 }
 
 /// The state bit of a translated packet: replies have the other side translated.
