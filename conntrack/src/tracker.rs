@@ -24,7 +24,7 @@ use crate::event::{Event, Reason, Subscribers, Subscription, What};
 use crate::frag::{self, Reassembler};
 use crate::limit::Limits;
 use crate::metadata::Metadata;
-use crate::nat;
+use crate::nat::{self, Pressure};
 use crate::parse::{self, Bad};
 use crate::proto::Rules;
 use crate::request::Request;
@@ -74,6 +74,7 @@ pub struct Tracker {
     pub(crate) subscribers: Arc<Subscribers>,
     fragments: Reassembler,
     pub(crate) expectations: Expectations,
+    pressure: Pressure,
     pub(crate) sweep_hand: AtomicU32,
     pub(crate) evict_hand: AtomicU32,
     /// The time of the last sweep: that of events that no packet causes.
@@ -122,6 +123,7 @@ impl Tracker {
             subscribers: Arc::default(),
             fragments: Reassembler::new(frag::Config { seed: config.seed, ..frag::Config::default() }),
             expectations: Expectations::new(config.seed),
+            pressure: Pressure::new(),
             sweep_hand: AtomicU32::new(0),
             evict_hand: AtomicU32::new(0),
             clock_ns: AtomicU64::new(0),

@@ -218,11 +218,11 @@ impl Inner {
         if self.by_tuple.contains_key(&wanted.tuple) {
             return Ok(());
         }
-        if let Some(tuples) = self.by_parent.get_mut(&wanted.parent) {
-            if tuples.len() >= MOST_OF_ONE {
-                let oldest = tuples.remove(0);
-                self.by_tuple.remove(&oldest);
-            }
+        if let Some(tuples) =
+            self.by_parent.get_mut(&wanted.parent).filter(|tuples| tuples.len() >= MOST_OF_ONE)
+        {
+            let oldest = tuples.remove(0);
+            self.by_tuple.remove(&oldest);
         }
         if self.by_tuple.len() >= MOST {
             self.sweep(now_ns);

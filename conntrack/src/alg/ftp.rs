@@ -60,11 +60,9 @@ pub struct Announcement {
 pub fn find(payload: &[u8], from: From) -> Option<Announcement> {
     let mut at = 0;
     for line in payload.split_inclusive(|&byte| byte == b'\n').take(MOST_LINES) {
-        if line.ends_with(b"\n") && line.len() <= LONGEST_LINE {
-            if let Some(mut found) = announcement(line, from) {
-                found.span = found.span.start + at..found.span.end + at;
-                return Some(found);
-            }
+        let is_whole = line.ends_with(b"\n") && line.len() <= LONGEST_LINE;
+        if let Some(found) = announcement(line, from).filter(|_| is_whole) {
+            return Some(Announcement { span: found.span.start + at..found.span.end + at, ..found });
         }
         at += line.len();
     }

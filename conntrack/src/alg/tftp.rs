@@ -16,7 +16,7 @@ mod tests {
     #[test]
     fn requests_and_others() {
         assert!(is_request(b"\0\x01file\0octet\0"));
-        assert!(is_request(b"\0\x02a b.txt\0netascii\0blksize\01428\0"));
+        assert!(is_request(b"\0\x02a b.txt\0netascii\0blksize\x001428\0"));
         for other in [
             &b""[..],
             b"\0\x01",

@@ -10,7 +10,7 @@ use crate::counter::Counter;
 use crate::dump::ConnInfo;
 use crate::event::{Reason, What};
 use crate::metadata::Metadata;
-use crate::nat::{self, Dice};
+use crate::nat::{self, Dice, Pressure};
 use crate::proto::Proto;
 use crate::request::{Nat, NatRange, Request};
 use crate::state::{INV, NEW, REL, TRK};
@@ -55,7 +55,7 @@ impl Tracker {
             return Some(fresh);
         }
         let conn = Conn::new(proto, stage, self.next_id.fetch_add(1, Relaxed));
-        let made = self.make(request, view, expected, conn, now_ns);
+        let made = self.make(request, view, expected.as_ref(), conn, now_ns);
         if let Made::Kept(verdict) = made {
             return Some(verdict);
         }
@@ -93,7 +93,7 @@ impl Tracker {
         &self,
         request: &Request,
         view: &View,
-        expected: Option<Expectation>,
+        expected: Option<&Expectation>,
         mut conn: Conn,
         now_ns: u64,
     ) -> Made {
@@ -101,7 +101,7 @@ impl Tracker {
             Some(Nat::Translate(range)) => Some(range),
             _ => None,
         };
-        if let Some(Expectation { parent, mark, label, nat, .. }) = &expected {
+        if let Some(Expectation { parent, mark, label, nat, .. }) = expected {
             conn.extra = Some(Box::new(Extra { parent: Some(*parent), ..Extra::default() }));
             conn.mark = *mark;
             conn.set_label(*label);
@@ -129,9 +129,14 @@ impl Tracker {
             let place = self.table.find(tuple, self.table.hash(tuple));
             place.is_some_and(|place| !self.is_past(place, now_ns))
         };
+        let spot = Pressure::spot(range, tuple, self.seed);
         for _ in 0..CHOICES {
+            let tries = self.pressure.tries(spot, now_ns);
             let dice = Dice { seed: self.seed, fresh: self.draws.fetch_add(1, Relaxed) };
-            let Some(reply) = nat::choose(range, tuple, &taken, dice) else { return Made::Exhausted };
+            let Some(reply) = nat::choose(range, tuple, &taken, dice, tries) else {
+                self.pressure.failed(spot, tries, now_ns);
+                return Made::Exhausted;
+            };
             match self.enter((tuple, &reply), Uniqueness::Both, &mut conn, now_ns) {
                 Ok(verdict) => return Made::Kept(verdict),
                 Err(Refused::Full) => return Made::Full,
