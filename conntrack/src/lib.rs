@@ -32,6 +32,7 @@ mod event;
 mod flush;
 pub mod frag;
 mod limit;
+mod lock;
 mod metadata;
 pub mod nat;
 mod parse;

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use packet::{FlowKey, Layers, Packet};
 
+use self::known::Outcome;
 use crate::alg::expect::{ExpectInfo, Expectations};
 use crate::alg::rewrite;
 use crate::alg::stream::Stream;
@@ -29,10 +30,10 @@ use crate::parse::{self, Bad};
 use crate::proto::Rules;
 use crate::request::Request;
 use crate::state::{DNAT, INV, SNAT, TRK};
-use crate::table::{MAX_SLOTS, Place, Slot, Table};
+use crate::table::{MAX_SLOTS, Slot, Table};
 use crate::timeout::{Policies, Timeouts};
 use crate::tuple::Tuple;
-use crate::view::{Inner, View};
+use crate::view::Inner;
 
 /// How often a packet is looked up anew when connections come and go under it.
 const RETRIES: usize = 64;
@@ -148,13 +149,15 @@ impl Tracker {
         now_ns: u64,
     ) -> Tracked {
         let prior = if key.ct_zone.get() == request.zone { key.ct_state.get() } else { 0 };
-        let verdict = match parse::view(packet, layers, key, request.zone, true) {
+        let mut verdict = Verdict::plain(Metadata { state: INV | TRK, ..Metadata::default() });
+        match parse::view(packet, layers, key, request.zone, true) {
             Ok(view) => {
                 let segment = &packet.data()[usize::from(layers.l4)..layers.end as usize];
-                self.decide(request, &view, segment, prior, now_ns)
+                let mut asked = known::Packet { request, view: &view, segment, prior, reply: false, now_ns };
+                self.decide(&mut asked, &mut verdict);
             }
-            Err(bad) => self.bad(bad),
-        };
+            Err(bad) => self.count_bad(bad),
+        }
         verdict.metadata.write(request.zone, key);
         match &verdict.rewrite {
             Some(Rewrite { from, to, inner, streams }) if from != to => {
@@ -171,57 +174,42 @@ impl Tracker {
         }
     }
 
-    fn bad(&self, bad: Bad) -> Verdict {
+    fn count_bad(&self, bad: Bad) {
         match bad {
             Bad::L3Checksum => self.counters.add(Counter::L3Csum),
             Bad::L4Checksum => self.counters.add(Counter::L4Csum),
             Bad::Short => self.counters.add(Counter::Short),
             Bad::NotIp | Bad::Fragment | Bad::IcmpType | Bad::Inner => {}
         }
-        Verdict::plain(Metadata { state: INV | TRK, ..Metadata::default() })
     }
 
-    /// `segment`: transport header and payload.
-    fn decide(&self, request: &Request, view: &View, segment: &[u8], prior: u32, now_ns: u64) -> Verdict {
+    /// Sets `verdict`, which says that the packet is invalid, to what it is.
+    fn decide(&self, packet: &mut known::Packet<'_>, verdict: &mut Verdict) {
         // A packet that was translated in this zone before is found by what replies to it look like.
-        let natted = prior & (SNAT | DNAT) != 0;
-        let tuple = if natted { view.tuple.reversed() } else { view.tuple };
+        let natted = packet.prior & (SNAT | DNAT) != 0;
+        let tuple = if natted { packet.view.tuple.reversed() } else { packet.view.tuple };
         let hash = self.table.hash(&tuple);
         for _ in 0..RETRIES {
-            let outcome = match self.table.find(&tuple, hash) {
-                Some(place) => {
-                    let reply = place.reply != natted;
-                    let known = known::Packet { request, view, segment, prior, reply, now_ns };
-                    let judge = |slot: &Slot, conn: &mut Conn| self.judge(&known, slot, conn);
-                    self.table
-                        .with(place, &tuple, judge)
-                        .and_then(|outcome| self.settle(outcome, place, &tuple))
-                }
-                None => {
-                    let verdict = self.unknown(request, view, now_ns);
-                    if verdict.is_some() && request.commit && request.helper.is_some() {
-                        let first = known::Packet { request, view, segment, prior, reply: false, now_ns };
-                        self.hear_first(&first);
+            let Some(place) = self.table.find(&tuple, hash) else {
+                packet.reply = false;
+                if let Some(made) = self.unknown(packet.request, packet.view, packet.now_ns) {
+                    *verdict = made;
+                    if packet.request.commit && packet.request.helper.is_some() {
+                        self.hear_first(packet);
                     }
-                    verdict
+                    return;
                 }
+                continue;
             };
-            if let Some(verdict) = outcome {
-                return verdict;
-            }
-        }
-        Verdict::plain(Metadata { state: INV | TRK, ..Metadata::default() })
-    }
-
-    /// Takes a connection out that is to make room for another; `None`: look up anew.
-    fn settle(&self, outcome: known::Outcome, place: Place, tuple: &Tuple) -> Option<Verdict> {
-        match outcome {
-            known::Outcome::Verdict(verdict) => Some(verdict),
-            known::Outcome::Gone(reason, deadline_ns) => {
-                self.forget(place.slot, reason, |slot, _| {
-                    slot.is(place.reply, tuple) && slot.deadline() == deadline_ns
-                });
-                None
+            packet.reply = place.reply != natted;
+            let judge = |slot: &Slot, conn: &mut Conn| self.judge(packet, slot, conn, verdict);
+            match self.table.with(place, &tuple, judge) {
+                Some(Outcome::Judged) => return,
+                Some(Outcome::Gone(reason, deadline_ns)) => {
+                    let same = |slot: &Slot| slot.is(place.reply, &tuple) && slot.deadline() == deadline_ns;
+                    self.forget(place.slot, reason, |slot, _| same(slot));
+                }
+                None => {}
             }
         }
     }

@@ -26,13 +26,13 @@
 mod slab;
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use std::hash::{BuildHasher, Hasher};
 
 use crate::conn::Conn;
+use crate::lock::{self, Lock};
 use crate::tuple::Tuple;
 pub(crate) use slab::{MAX_SLOTS, Slab, Slot};
 
@@ -89,9 +89,9 @@ pub(crate) enum Uniqueness {
 
 #[derive(Default)]
 #[repr(align(64))]
-struct Shard(Mutex<HashTable<Entry>>);
+struct Shard(Lock<HashTable<Entry>>);
 
-type Guard<'a> = MutexGuard<'a, HashTable<Entry>>;
+type Guard<'a> = lock::Guard<'a, HashTable<Entry>>;
 
 /// The shards of the two tuples of a connection, locked.
 struct Pair<'a> {
@@ -158,7 +158,7 @@ impl Table {
     }
 
     fn shard(&self, index: usize) -> Guard<'_> {
-        self.shards[index].0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shards[index].0.lock()
     }
 
     /// Where the tuple is.

@@ -18,10 +18,11 @@
 //! 192 bytes a slot; one lock and one miss to take or give one back; 512 KiB for the table of segments; a new segment (384 KiB)
 //! costs its pages' faults, some 50 microseconds, once.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::conn::Conn;
+use crate::lock::{Guard, Lock};
 use crate::tuple::Tuple;
 
 /// Slots in a segment.
@@ -37,39 +38,46 @@ pub(crate) const MAX_SLOTS: u32 = 1 << 26;
 type Words = [u64; 5];
 
 /// A place for one connection.
+///
+/// In the order of need: what every packet looks at is in the first line, what packets of the reply direction look at besides in the last.
 #[derive(Default)]
-#[repr(align(64))]
+#[repr(C, align(64))]
 pub(crate) struct Slot {
-    /// Original and reply tuple.
-    keys: [[AtomicU64; 5]; 2],
+    /// Original tuple.
+    original: [AtomicU64; 5],
     /// When the connection is forgotten, in ns; 0 when there is none.
     deadline: AtomicU64,
-    conn: Mutex<Conn>,
+    conn: Lock<Conn>,
+    /// Reply tuple.
+    reply: [AtomicU64; 5],
 }
 
 const _: () = assert!(size_of::<Slot>() <= 192);
 
 impl Slot {
+    #[inline]
+    fn key(&self, reply: bool) -> &[AtomicU64; 5] {
+        if reply { &self.reply } else { &self.original }
+    }
+
     /// The tuple of one direction. Torn if the slot is being taken by another connection.
+    #[inline]
     pub(crate) fn tuple(&self, reply: bool) -> Tuple {
-        let words: Words = std::array::from_fn(|i| self.keys[usize::from(reply)][i].load(Relaxed));
+        let key = self.key(reply);
+        let words: Words = std::array::from_fn(|i| key[i].load(Relaxed));
         zerocopy::transmute!(words)
     }
 
     /// Whether the tuple of one direction is this one.
     pub(crate) fn is(&self, reply: bool, tuple: &Tuple) -> bool {
         let words: Words = zerocopy::transmute!(*tuple);
-        self.keys[usize::from(reply)]
-            .iter()
-            .zip(words)
-            .fold(0, |diff, (key, word)| diff | (key.load(Relaxed) ^ word))
-            == 0
+        self.key(reply).iter().zip(words).fold(0, |diff, (key, word)| diff | (key.load(Relaxed) ^ word)) == 0
     }
 
     pub(super) fn set_tuples(&self, original: &Tuple, reply: &Tuple) {
-        for (keys, tuple) in self.keys.iter().zip([original, reply]) {
+        for (key, tuple) in [(&self.original, original), (&self.reply, reply)] {
             let words: Words = zerocopy::transmute!(*tuple);
-            keys.iter().zip(words).for_each(|(key, word)| key.store(word, Relaxed));
+            key.iter().zip(words).for_each(|(key, word)| key.store(word, Relaxed));
         }
     }
 
@@ -84,15 +92,16 @@ impl Slot {
     }
 
     /// What may change. A panic while it was held has left it whole: all that is done under it is stores.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Conn> {
-        self.conn.lock().unwrap_or_else(PoisonError::into_inner)
+    #[inline]
+    pub(crate) fn lock(&self) -> Guard<'_, Conn> {
+        self.conn.lock()
     }
 }
 
 #[derive(Debug)]
 #[repr(align(64))]
 struct FreeList {
-    head: Mutex<u32>,
+    head: Lock<u32>,
     len: AtomicU32,
 }
 
@@ -108,7 +117,7 @@ impl Slab {
     pub(crate) fn new() -> Self {
         Self {
             segments: (0..MAX_SLOTS as usize / SEGMENT).map(|_| OnceLock::new()).collect(),
-            free: std::array::from_fn(|_| FreeList { head: Mutex::new(END), len: AtomicU32::new(0) }),
+            free: std::array::from_fn(|_| FreeList { head: Lock::new(END), len: AtomicU32::new(0) }),
             used: AtomicU32::new(0),
         }
     }
@@ -157,12 +166,12 @@ impl Slab {
         if list.len.load(Relaxed) == 0 {
             return None;
         }
-        let mut head = list.head.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut head = list.head.lock();
         let index = *head;
         if index == END {
             return None;
         }
-        *head = self.slot(index).keys[0][0].load(Relaxed) as u32;
+        *head = self.slot(index).original[0].load(Relaxed) as u32;
         list.len.fetch_sub(1, Relaxed);
         Some(index)
     }
@@ -170,8 +179,8 @@ impl Slab {
     /// Gives a slot back: it holds no connection, and no index entry leads to it.
     pub(super) fn give(&self, index: u32, near: u64) {
         let list = &self.free[near as usize % LISTS];
-        let mut head = list.head.lock().unwrap_or_else(PoisonError::into_inner);
-        self.slot(index).keys[0][0].store(u64::from(*head), Relaxed);
+        let mut head = list.head.lock();
+        self.slot(index).original[0].store(u64::from(*head), Relaxed);
         *head = index;
         list.len.fetch_add(1, Relaxed);
     }

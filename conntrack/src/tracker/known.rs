@@ -28,14 +28,20 @@ pub(super) struct Packet<'a> {
 /// What comes of a packet.
 pub(super) enum Outcome {
     /// It is judged.
-    Verdict(Verdict),
+    Judged,
     /// The connection, which has this deadline, is to go first.
     Gone(Reason, u64),
 }
 
 impl Tracker {
     /// Judges a packet; the slot's lock is held.
-    pub(super) fn judge(&self, packet: &Packet<'_>, slot: &Slot, conn: &mut Conn) -> Outcome {
+    pub(super) fn judge(
+        &self,
+        packet: &Packet<'_>,
+        slot: &Slot,
+        conn: &mut Conn,
+        verdict: &mut Verdict,
+    ) -> Outcome {
         let request = packet.request;
         let gone = |reason| Outcome::Gone(reason, slot.deadline());
         if slot.deadline() <= packet.now_ns {
@@ -44,20 +50,24 @@ impl Tracker {
         if packet.reply && request.force && request.commit {
             return gone(Reason::Forced);
         }
-        let before = conn.proto;
+        let before = self.subscribers.any().then_some(conn.proto);
         let Some(mut state) = self.state_of(packet, slot, conn) else { return gone(Reason::Replaced) };
-        if state & INV == 0 && !self.hear(packet, slot, conn) {
+        if state & INV == 0 && conn.helper.is_some() && !self.hear(packet, slot, conn) {
             state = INV | TRK;
         }
         let changed = set_marks(request, conn);
-        if self.subscribers.any() && (changed || before != conn.proto) {
+        if before.is_some_and(|before| changed || before != conn.proto) {
             self.tell(What::Update, ConnInfo::of(slot, conn, packet.now_ns), packet.now_ns);
         }
-        let (nat_bit, rewrite) = translation(packet, state, slot, conn).unzip();
-        let state = state | nat_bit.unwrap_or(0);
-        let original = Some(conn.parent().copied().unwrap_or_else(|| slot.tuple(false)));
-        let metadata = Metadata { state, mark: conn.mark, label: conn.label(), original };
-        Outcome::Verdict(Verdict { metadata, rewrite })
+        let Metadata { mark, label, original, .. } = &mut verdict.metadata;
+        (*mark, *label) = (conn.mark, conn.label());
+        *original = Some(conn.parent().copied().unwrap_or_else(|| slot.tuple(false)));
+        if let Some((nat_bit, rewrite)) = translation(packet, state, slot, conn) {
+            state |= nat_bit;
+            verdict.rewrite = Some(rewrite);
+        }
+        verdict.metadata.state = state;
+        Outcome::Judged
     }
 
     /// Takes the packet into account and gives its state bits; `None` when it starts another connection under the same tuple.
@@ -74,8 +84,9 @@ impl Tracker {
         if conn.parent().is_some() {
             state |= REL;
         }
-        let view = conn.renumbered(packet.view, packet.reply);
-        let (judgement, stage) = conn.proto.judge(&view, packet.reply, self.rules());
+        let renumbered = conn.extra.is_some().then(|| conn.renumbered(packet.view, packet.reply));
+        let view = renumbered.as_ref().unwrap_or(packet.view);
+        let (judgement, stage) = conn.proto.judge(view, packet.reply, self.rules());
         match judgement {
             Judgement::Established => state = (state | EST | direction) & !NEW,
             Judgement::New => state |= NEW,
@@ -116,6 +127,9 @@ pub(super) fn nat_bit(side: NatSide, reply: bool) -> u32 {
 
 /// Sets mark and label as the request says. Whether either changed.
 pub(super) fn set_marks(request: &Request, conn: &mut Conn) -> bool {
+    if request.mark.is_none() && request.label.is_none() {
+        return false;
+    }
     let (mark, label) = (conn.mark, conn.label());
     if let Some((value, mask)) = request.mark {
         conn.mark = mark & !mask | value & mask;
