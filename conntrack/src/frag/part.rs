@@ -8,7 +8,7 @@ use packet::checksum::{self, Sum};
 use packet::{Class, FlowKey, HEADROOM, Layers, Packet, extract_into};
 use thiserror::Error;
 
-use super::piece::{MAX_IP_LEN, Piece};
+use super::piece::{IPV6_LEN, MAX_IP_LEN, Piece};
 use super::{Family, Fragment, Reason};
 
 /// A fragment that was held: it goes on, or it has waited in vain.
@@ -41,6 +41,31 @@ impl Part {
 
     pub(super) fn share(&self) -> &[u8] {
         &self.packet.data()[self.piece.payload()]
+    }
+
+    /// Makes its share of the payload longer or shorter, and drops what padding is behind it; the bytes of the share come later.
+    fn resize(&mut self, family: Family, len: usize) -> Option<()> {
+        let end = self.piece.payload_at + len;
+        let more = end.saturating_sub(self.packet.len());
+        self.packet.truncate(end);
+        self.packet.extend(&vec![0; more]).ok()?;
+        self.piece.end = self.piece.start + len;
+        let header = &mut self.packet.data_mut()[self.piece.l3..];
+        let ip_len = end - self.piece.l3;
+        match family {
+            Family::V4 => {
+                let new = u16::try_from(ip_len).ok()?.to_be_bytes();
+                let delta = Sum::default().replace(&header[2..4], &new);
+                let check = checksum::update(u16::from_be_bytes([header[10], header[11]]), delta);
+                header[10..12].copy_from_slice(&check.to_be_bytes());
+                header[2..4].copy_from_slice(&new);
+            }
+            Family::V6 => {
+                let new = u16::try_from(ip_len - IPV6_LEN).ok()?.to_be_bytes();
+                header[4..6].copy_from_slice(&new);
+            }
+        }
+        Some(())
     }
 
     /// Takes over what was changed in the datagram: addresses, its own share of the payload, and the key's header fields.
@@ -84,7 +109,7 @@ fn capacity(packet: &mut Packet) -> usize {
     packet.headroom() + packet.len() + packet.spare_mut().len()
 }
 
-/// The tracking of a datagram has changed its length, so that its parts can no longer go on as they came.
+/// The tracking of a datagram has made it so much shorter or longer that its last part cannot make up for it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[error("a fragmented datagram of {before} bytes became one of {after}")]
 pub struct Resized {
@@ -151,18 +176,31 @@ impl Whole {
     }
 
     /// The fragments, in order of arrival and each of its own size, with the connection state that [`key`](Self::key) now has. When the
-    /// datagram was `edited`, so are they.
+    /// datagram was `edited`, so are they. When it became longer or shorter, as a control connection may under translation, so
+    /// does the one at its end.
     pub fn release(mut self, edited: bool) -> Result<Vec<Part>, Resized> {
-        if self.packet.len() != self.len {
-            return Err(Resized { before: self.len, after: self.packet.len() });
+        let lengths = Resized { before: self.len, after: self.packet.len() };
+        let resized = lengths.before != lengths.after;
+        if resized {
+            self.resize_last().ok_or(lengths)?;
         }
         for part in &mut self.parts {
-            if edited {
+            if edited || resized {
                 part.rewrite(self.family, self.packet.data(), self.l3, self.body_at);
             }
             part.adopt(&self.key);
         }
         Ok(self.parts)
+    }
+
+    fn resize_last(&mut self) -> Option<()> {
+        let end = self.packet.len().checked_sub(self.body_at)?;
+        if self.packet.len() - self.l3 > MAX_IP_LEN {
+            return None;
+        }
+        let last = self.parts.iter_mut().max_by_key(|part| part.piece.end)?;
+        let len = end.checked_sub(last.piece.start).filter(|len| *len > 0)?;
+        last.resize(self.family, len)
     }
 }
 

@@ -10,7 +10,8 @@ use crate::tuple::Addr;
 /// Longest IPv4 packet, and longest IPv6 payload, in bytes.
 pub(super) const MAX_IP_LEN: usize = 65_535;
 
-const IPV6_LEN: usize = 40;
+/// Length of an IPv6 header without extensions, in bytes.
+pub(super) const IPV6_LEN: usize = 40;
 const FRAGMENT_LEN: usize = 8;
 
 /// What the fragments of one datagram have in common, and those of others have not.

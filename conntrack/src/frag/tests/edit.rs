@@ -3,7 +3,7 @@
 use packet::edit::apply_set;
 use packet::{FlowKey, FlowMask};
 
-use super::sample::{Sample, bytes, complete};
+use super::sample::{Sample, bytes, complete, seal_v4};
 use crate::frag::{Family, Reassembler, Resized, Whole};
 
 /// Translates source address and port of a datagram.
@@ -60,12 +60,55 @@ fn padding_behind_a_part_stays() {
     assert!(parts[1].packet.data().ends_with(&[0xaa; 30]));
 }
 
+/// Changes the length of a datagram and says so in its headers, as a helper does.
+fn resize(whole: &mut Whole, family: Family, len: usize) {
+    let more = vec![0x77; len.saturating_sub(whole.packet.len())];
+    whole.packet.truncate(len);
+    whole.packet.extend(&more).unwrap();
+    let frame = whole.packet.data_mut();
+    match family {
+        Family::V4 => {
+            frame[16..18].copy_from_slice(&((len - 14) as u16).to_be_bytes());
+            seal_v4(&mut frame[14..34]);
+        }
+        Family::V6 => frame[18..20].copy_from_slice(&((len - 54) as u16).to_be_bytes()),
+    }
+}
+
 #[test]
-fn a_datagram_of_another_length_does_not_go_back_into_its_parts() {
-    let reassembler = Reassembler::default();
+fn what_a_datagram_gains_or_loses_its_last_part_does() {
+    for sample in Sample::both(3000) {
+        for delta in [-399, -1, 1, 200] {
+            let reassembler = Reassembler::default();
+            let mut cut = sample.cut(&[1304, 2608]);
+            cut.rotate_right(1);
+            let mut whole = complete(&reassembler, &cut, 0);
+            resize(&mut whole, sample.family, sample.frame.len().checked_add_signed(delta).unwrap());
+            translate(&mut whole);
+            let want = whole.packet.data().to_vec();
+            let parts = bytes(&whole.release(true).unwrap());
+            assert_eq!(parts[0].len(), cut[0].len().checked_add_signed(delta).unwrap());
+            assert_eq!((parts[1].len(), parts[2].len()), (cut[1].len(), cut[2].len()));
+            parts.iter().for_each(|part| frames::verify(part).unwrap());
+            assert_eq!(complete(&reassembler, &parts, 0).packet.data(), want);
+        }
+    }
+}
+
+#[test]
+fn a_datagram_that_lost_a_whole_part_does_not_go_back_into_its_parts() {
     let sample = Sample::v4(3000);
-    let mut whole = complete(&reassembler, &sample.cut(&[1304, 2608]), 0);
-    whole.packet.extend(b"x").unwrap();
-    let before = sample.frame.len();
-    assert_eq!(whole.release(true).unwrap_err(), Resized { before, after: before + 1 });
+    for (len, possible) in [(34 + 2609, true), (34 + 2608, false), (20, false)] {
+        let mut whole = complete(&Reassembler::default(), &sample.cut(&[1304, 2608]), 0);
+        whole.packet.truncate(len);
+        let want = Resized { before: sample.frame.len(), after: len };
+        assert_eq!(whole.release(true).err(), (!possible).then_some(want));
+    }
+}
+
+#[test]
+fn a_datagram_that_became_too_long_does_not_go_back_into_its_parts() {
+    let mut whole = complete(&Reassembler::default(), &Sample::v4(3000).cut(&[1304]), 0);
+    whole.packet.extend(&[0; 63_000]).unwrap();
+    assert!(whole.release(true).is_err());
 }
