@@ -150,7 +150,7 @@ impl Tracker {
     ) -> Tracked {
         let prior = if key.ct_zone.get() == request.zone { key.ct_state.get() } else { 0 };
         let mut verdict = Verdict::plain(Metadata { state: INV | TRK, ..Metadata::default() });
-        match parse::view(packet, layers, key, request.zone, true) {
+        match parse::view(packet, layers, key, request.zone) {
             Ok(view) => {
                 let segment = &packet.data()[usize::from(layers.l4)..layers.end as usize];
                 let mut asked = known::Packet { request, view: &view, segment, prior, reply: false, now_ns };
