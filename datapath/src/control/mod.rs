@@ -19,7 +19,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use conntrack::Tracker;
-use conntrack::frag::{self, Reassembler};
+use conntrack::frag::Reassembler;
 use packet::{FlowKey, Packet};
 
 pub use config::{Config, parse_cpu_mask};
@@ -119,7 +119,6 @@ impl Datapath {
                 seed: config.seed,
                 ..conntrack::Config::default()
             })),
-            fragments: Reassembler::new(frag::Config { seed: config.seed, ..frag::Config::default() }),
             config: RwLock::new(Arc::new(config)),
             handed_in: HandedIn::default(),
         };
@@ -187,7 +186,7 @@ impl Datapath {
 
     /// The fragments that wait to be tracked.
     pub fn fragments(&self) -> &Reassembler {
-        &self.shared.fragments
+        self.shared.tracker.fragments()
     }
 
     /// The version and its slots.

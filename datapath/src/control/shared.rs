@@ -14,7 +14,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use conntrack::Tracker;
-use conntrack::frag::Reassembler;
 use crossbeam_queue::{ArrayQueue, SegQueue};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use packet::{FlowKey, Packet};
@@ -72,8 +71,6 @@ pub(crate) struct Shared {
     pub(crate) handed_in: HandedIn,
     /// The connection tracker of all workers.
     pub(crate) tracker: Arc<Tracker>,
-    /// Fragments that wait to be tracked.
-    pub(crate) fragments: Reassembler,
 }
 
 /// How many packets the control side has handed in to be executed, and how many of them are out.

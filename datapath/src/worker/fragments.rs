@@ -13,7 +13,7 @@ impl Worker {
             return 0;
         }
         let mut expired = Vec::new();
-        let count = self.shared.fragments.sweep(now_ns, BATCH, &mut expired);
+        let count = self.shared.tracker.fragments().sweep(now_ns, BATCH, &mut expired);
         if count == 0 {
             self.fragments_due_ns = now_ns + INTERVAL_NS;
             return 0;

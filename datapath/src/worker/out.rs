@@ -112,7 +112,7 @@ impl Out {
 
     /// The fragments that wait to be tracked.
     pub(crate) fn fragments(&self) -> &Reassembler {
-        &self.shared.fragments
+        self.shared.tracker.fragments()
     }
 
     /// Sends `packet` to `port` with the next flush.
