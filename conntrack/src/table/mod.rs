@@ -2,7 +2,7 @@
 //!
 //! # Algorithm
 //!
-//! [`Slab`] holds the connections. The index is [`SHARDS`] small hash tables, each behind a lock of its own; an entry is eight
+//! [`Slab`] holds the connections. The index is [`SHARDS`] small hash tables ([`Entries`]), each behind a lock of its own; an entry is eight
 //! bytes: 32 bits of the hash, the slot and which of its tuples this is. Both tuples of a connection are entered. The low bits of
 //! the hash choose the shard, the high 32 the place in it.
 //!
@@ -20,20 +20,21 @@
 //!
 //! # Costs
 //!
-//! A look-up: two uncontended locks, three to five cache misses when cold. 192 bytes a slot and 20 to 41 bytes for two entries. The longest
+//! A look-up: two uncontended locks, three or four cache misses when cold. 192 bytes a slot and 22 to 43 bytes for two entries. The longest
 //! time a shard is held is when its table doubles: at a million connections that moves a thousand entries.
 
+mod entries;
 mod slab;
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use foldhash::fast::FixedState;
-use hashbrown::HashTable;
 use std::hash::{BuildHasher, Hasher};
 
 use crate::conn::Conn;
 use crate::lock::{self, Lock};
 use crate::tuple::Tuple;
+use entries::Entries;
 pub(crate) use slab::{MAX_SLOTS, Slab, Slot};
 
 /// Hash tables in the index.
@@ -50,11 +51,6 @@ impl Entry {
 
     fn place(self) -> Place {
         Place { slot: (self.0 as u32) >> 1, reply: self.0 & 1 == 1 }
-    }
-
-    /// What the hash tables hash by: the upper half of the hash, in both halves.
-    fn spread(hash: u64) -> u64 {
-        hash >> 32 | hash & 0xffff_ffff_0000_0000
     }
 }
 
@@ -89,9 +85,9 @@ pub(crate) enum Uniqueness {
 
 #[derive(Default)]
 #[repr(align(64))]
-struct Shard(Lock<HashTable<Entry>>);
+struct Shard(Lock<Entries>);
 
-type Guard<'a> = lock::Guard<'a, HashTable<Entry>>;
+type Guard<'a> = lock::Guard<'a, Entries>;
 
 /// The shards of the two tuples of a connection, locked.
 struct Pair<'a> {
@@ -103,7 +99,7 @@ struct Pair<'a> {
 }
 
 impl Pair<'_> {
-    fn of(&mut self, reply: bool) -> &mut HashTable<Entry> {
+    fn of(&mut self, reply: bool) -> &mut Entries {
         match &mut self.second {
             Some(second) if self.swapped != reply => second,
             _ => &mut self.first,
@@ -167,12 +163,12 @@ impl Table {
         self.find_in(&shard, tuple, hash)
     }
 
-    fn find_in(&self, shard: &HashTable<Entry>, tuple: &Tuple, hash: u64) -> Option<Place> {
-        let found = shard.find(Entry::spread(hash), |entry| {
-            let place = entry.place();
-            (entry.0 ^ hash) >> 32 == 0 && self.slab.slot(place.slot).is(place.reply, tuple)
+    fn find_in(&self, shard: &Entries, tuple: &Tuple, hash: u64) -> Option<Place> {
+        let found = shard.find(hash, |entry| {
+            let place = Entry(entry).place();
+            self.slab.slot(place.slot).is(place.reply, tuple)
         });
-        found.map(|entry| entry.place())
+        found.map(|entry| Entry(entry).place())
     }
 
     /// Runs `f` on the connection with its lock held; `None` when the place does not hold the tuple any more.
@@ -219,14 +215,9 @@ impl Table {
             *held = std::mem::take(conn);
             slot.set_deadline(deadline_ns.max(1));
         }
-        let rehash = |entry: &Entry| Entry::spread(entry.0);
-        pair.of(false).insert_unique(Entry::spread(orig_hash), Entry::new(orig_hash, index, false), rehash);
+        pair.of(false).insert(Entry::new(orig_hash, index, false).0);
         if other.is_none() && original != reply {
-            pair.of(true).insert_unique(
-                Entry::spread(reply_hash),
-                Entry::new(reply_hash, index, true),
-                rehash,
-            );
+            pair.of(true).insert(Entry::new(reply_hash, index, true).0);
         }
         Ok(index)
     }
@@ -247,10 +238,7 @@ impl Table {
             std::mem::take(&mut *held)
         };
         for (reply, hash) in [(false, orig_hash), (true, reply_hash)] {
-            let wanted = Entry::new(hash, index, reply);
-            if let Ok(entry) = pair.of(reply).find_entry(Entry::spread(hash), |entry| *entry == wanted) {
-                entry.remove();
-            }
+            pair.of(reply).remove(Entry::new(hash, index, reply).0);
         }
         drop(pair);
         self.slab.give(index, orig_hash);
@@ -287,9 +275,9 @@ impl Table {
         }
         for shard in 0..SHARDS {
             for entry in self.shard(shard).iter() {
-                let Place { slot, reply } = entry.place();
+                let Place { slot, reply } = Entry(entry).place();
                 let hash = self.hash(&self.slab.slot(slot).tuple(reply));
-                assert!(held(&slot) && hash as usize % SHARDS == shard && (entry.0 ^ hash) >> 32 == 0);
+                assert!(held(&slot) && hash as usize % SHARDS == shard && (entry ^ hash) >> 32 == 0);
             }
         }
         assert!(self.shard_lens().sum::<usize>() <= 2 * live.len());
