@@ -2,12 +2,14 @@
 
 use std::net::IpAddr;
 
+use packet::parse::ip_proto;
+
 use crate::conn::Conn;
 use crate::dump::Cursor;
 use crate::event::Reason;
 use crate::table::Slot;
 use crate::tracker::Tracker;
-use crate::tuple::Tuple;
+use crate::tuple::{Tuple, addr};
 
 /// Which connections are meant: those that meet everything that is set.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -68,6 +70,25 @@ impl Filter {
         Self { zone: Some(zone), ..Self::default() }
     }
 
+    /// The tuple that the filter comes down to when it tells all of the original direction and nothing else; without a zone it
+    /// is one of zone 0. What is not said of an ICMP tuple is 0. Only TCP, UDP, SCTP, ICMP and ICMPv6 have such.
+    pub fn exact(&self) -> Option<Tuple> {
+        let Self { zone, mark: None, label: None, original: Some(wanted), reply: None } = self else {
+            return None;
+        };
+        let (sport, dport) = match wanted.proto? {
+            ip_proto::ICMP | ip_proto::ICMPV6 => {
+                let kind = [wanted.icmp_type.unwrap_or(0), wanted.icmp_code.unwrap_or(0)];
+                (wanted.sport.unwrap_or(0), u16::from_be_bytes(kind))
+            }
+            ip_proto::TCP | ip_proto::UDP | ip_proto::SCTP => (wanted.sport?, wanted.dport?),
+            _ => return None,
+        };
+        let (src, dst, proto) = (addr(wanted.src?), addr(wanted.dst?), wanted.proto?);
+        let family = if wanted.src?.is_ipv4() { 4 } else { 6 };
+        Some(Tuple { src, dst, sport, dport, zone: zone.unwrap_or(0), proto, family })
+    }
+
     fn matches(&self, slot: &Slot, conn: &Conn) -> bool {
         let original = slot.tuple(false);
         self.zone.is_none_or(|zone| zone == original.zone)
@@ -79,6 +100,13 @@ impl Filter {
 }
 
 impl Tracker {
+    /// Forgets the connection that one of whose tuples this is. Whether there was one.
+    pub fn flush_one(&self, tuple: &Tuple) -> bool {
+        self.table.find(tuple, self.table.hash(tuple)).is_some_and(|place| {
+            self.forget(place.slot, Reason::Flushed, |slot, _| slot.is(place.reply, tuple))
+        })
+    }
+
     /// Forgets the connections that the filter means, having looked at no more than `slots` slots. Whether it is done; if
     /// not, go on with the same `cursor`.
     pub fn flush(&self, filter: &Filter, cursor: &mut Cursor, slots: usize) -> bool {

@@ -115,6 +115,25 @@ fn a_flush_takes_what_its_filter_means() {
 }
 
 #[test]
+fn one_connection_is_flushed_by_either_of_its_tuples() {
+    let tracker = Tracker::new(Config::default());
+    (1..=3).for_each(|port| {
+        send(&tracker, &Request { zone: 5, ..commit() }, &udp(1, port, 2, 53), SECOND);
+    });
+    let wanted = |zone: Option<u16>, swap: bool| {
+        let (a, b) = (Some([10, 0, 0, 1].into()), Some([10, 0, 0, 2].into()));
+        let (src, dst, sport, dport) =
+            if swap { (b, a, Some(53), Some(2)) } else { (a, b, Some(1), Some(53)) };
+        let tuple = TupleFilter { proto: Some(17), src, dst, sport, dport, ..TupleFilter::default() };
+        Filter { zone, original: Some(tuple), ..Filter::default() }.exact().unwrap()
+    };
+    assert!(!tracker.flush_one(&wanted(None, false)));
+    assert!(tracker.flush_one(&wanted(Some(5), false)) && !tracker.flush_one(&wanted(Some(5), false)));
+    assert!(tracker.flush_one(&wanted(Some(5), true)));
+    assert_eq!((tracker.connections(), tracker.limits().count(5)), (1, 1));
+}
+
+#[test]
 fn limits_refuse_and_half_open_ones_make_room() {
     let tracker = Tracker::new(Config { max_connections: 10, ..Config::default() });
     tracker.limits().set(5, Some(3));

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use conntrack::{Cursor, Tracker};
 use openflow::message::{Aggregate, Message, ReplyWriter, StatsReply};
 
 use super::budget::Budget;
@@ -16,6 +17,8 @@ use crate::{Bridge, Filter, Rule, TABLES};
 
 /// Rules in one part of a reply: a part takes well under a millisecond to write.
 const RULES_PER_PART: usize = 64;
+/// Slots of the connection table looked at between two looks at the clock.
+const SLOTS_PER_LOOK: usize = 256;
 
 /// How far a step came.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,6 +72,13 @@ pub(crate) enum Work {
     },
     /// A change of many rules.
     Change(Box<Change>),
+    /// Connections that are to be forgotten.
+    CtFlush {
+        /// Which.
+        filter: Box<conntrack::Filter>,
+        /// How far it has come.
+        cursor: Cursor,
+    },
     /// The commit of a bundle.
     Commit(Box<Commit>),
 }
@@ -102,6 +112,11 @@ impl Selected {
 }
 
 impl Work {
+    /// Has these connections forgotten.
+    pub(super) fn ct_flush(filter: conntrack::Filter) -> Self {
+        Self::CtFlush { filter: Box::new(filter), cursor: Cursor::default() }
+    }
+
     /// Whether it goes on when workers have passed a version, and not by anything done here.
     pub(super) fn waits_for_workers(&self) -> bool {
         matches!(self, Self::Barrier { .. })
@@ -149,6 +164,7 @@ impl Work {
                 })
             }
             Self::Change(change) => change.step(conn, budget),
+            Self::CtFlush { filter, cursor } => flush(devices.datapath().tracker(), filter, cursor, budget),
             Self::Commit(commit) => commit.step(conn, bridge, devices, now_ns, budget),
         }
     }
@@ -177,6 +193,16 @@ fn write(
             return Progress::More;
         }
     }
+}
+
+/// Forgets connections until the turn is over.
+fn flush(tracker: &Tracker, filter: &conntrack::Filter, cursor: &mut Cursor, budget: &Budget) -> Progress {
+    while !tracker.flush(filter, cursor, SLOTS_PER_LOOK) {
+        if budget.is_spent() {
+            return Progress::More;
+        }
+    }
+    Progress::Done
 }
 
 /// Adds rules to a sum; whether all were added.

@@ -9,12 +9,29 @@ pub type Answer = Result<String, String>;
 /// A question that is asked again until there is an answer.
 pub type Pending<C> = Box<dyn FnMut(&mut C) -> Option<Answer>>;
 
+/// How far a text came.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Progress {
+    /// That is all.
+    Done,
+    /// There is more to do at once.
+    More,
+    /// There may be more, once something has happened.
+    Waiting,
+}
+
+/// What writes a text piece by piece: each call appends what a slice of work gives.
+pub type Pieces<C> = Box<dyn FnMut(&mut C, &mut String) -> Progress>;
+
 /// What became of a command.
 pub enum Outcome<C> {
     /// It is done.
     Done(Answer),
     /// Ask this again after each turn of the control loop, until it answers.
     Later(Pending<C>),
+    /// The answer is a text that takes a while: it goes out as it is written, and is never in memory as a whole. Call this once in each turn
+    /// of the control loop in which the client keeps up.
+    Pieces(Pieces<C>),
 }
 
 impl<C> From<Answer> for Outcome<C> {
@@ -106,7 +123,7 @@ mod tests {
         let args: Vec<String> = args.iter().map(ToString::to_string).collect();
         match registry().run(&mut 40, name, &args) {
             Outcome::Done(answer) => answer,
-            Outcome::Later(_) => panic!("not done"),
+            Outcome::Later(_) | Outcome::Pieces(_) => panic!("not done"),
         }
     }
 

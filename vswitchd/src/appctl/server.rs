@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::{self, Permissions};
-use std::io::{self, Read, Write};
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -10,17 +10,14 @@ use std::time::{Duration, Instant};
 use mio::event::Event;
 use mio::net::{UnixListener, UnixStream};
 use mio::{Interest, Registry as Poll, Token};
-use ovsdb::jsonrpc::{Framer, Message};
-use serde_json::Value;
 
-use super::registry::{Answer, Outcome, Pending, Registry};
+use super::client::Client;
+use super::registry::Registry;
 
 /// The most clients at once; more wait in the kernel's queue.
 const MAX_CLIENTS: usize = 64;
 /// How soon to look again who is there when nobody could be let in, for want of descriptors or memory.
 const RETRY: Duration = Duration::from_secs(1);
-/// The longest request.
-const MAX_REQUEST: usize = 1 << 20;
 
 /// The control socket and its clients. `C` is what commands work on.
 pub struct Server<C> {
@@ -37,17 +34,6 @@ pub struct Server<C> {
     retry: Option<Instant>,
     /// Whether it was said that there is no room.
     is_full: bool,
-}
-
-struct Client<C> {
-    stream: UnixStream,
-    framer: Framer,
-    /// What is still to be written, from `written` on.
-    output: Vec<u8>,
-    written: usize,
-    /// The request whose answer is awaited: requests are answered one at a time, in order.
-    pending: Option<(Value, Pending<C>)>,
-    closed: bool,
 }
 
 impl<C> Server<C> {
@@ -82,15 +68,16 @@ impl<C> Server<C> {
             return;
         }
         let Some(client) = self.clients.get_mut(&event.token()) else { return };
+        client.ready(event);
         client.read(&self.commands, context);
         client.write();
         self.drop_closed();
     }
 
-    /// Lets in who waits, and asks commands that answer later whether they do now. Call after each turn of the control loop.
+    /// Lets in who waits, and lets commands that have not answered yet go on. Call after each turn of the control loop.
     pub fn run(&mut self, now: Instant, context: &mut C) {
-        for client in self.clients.values_mut().filter(|client| client.pending.is_some()) {
-            client.poll_pending(context);
+        for client in self.clients.values_mut().filter(|client| client.has_work()) {
+            client.go_on(context);
             client.read(&self.commands, context);
             client.write();
         }
@@ -103,9 +90,14 @@ impl<C> Server<C> {
         self.retry
     }
 
-    /// Whether a command waits for its answer, so that [`run`](Self::run) is wanted soon.
+    /// Whether a command waits for its answer.
     pub fn has_pending(&self) -> bool {
-        self.clients.values().any(|client| client.pending.is_some())
+        self.clients.values().any(Client::has_pending)
+    }
+
+    /// How soon [`run`](Self::run) is wanted for commands that have not answered yet.
+    pub fn urgency(&self) -> Option<Duration> {
+        self.clients.values().filter_map(Client::urgency).min()
     }
 
     fn accept(&mut self, now: Instant) {
@@ -154,7 +146,7 @@ impl<C> Server<C> {
     }
 
     fn drop_closed(&mut self) {
-        self.clients.retain(|_, client| !client.closed);
+        self.clients.retain(|_, client| !client.is_closed());
     }
 }
 
@@ -164,114 +156,11 @@ impl<C> Drop for Server<C> {
     }
 }
 
-impl<C> Client<C> {
-    fn new(stream: UnixStream) -> Self {
-        let framer = Framer::new(MAX_REQUEST);
-        Self { stream, framer, output: Vec::new(), written: 0, pending: None, closed: false }
-    }
-
-    /// Reads until there is no more or a command waits for its answer, and runs what is complete.
-    fn read(&mut self, commands: &Registry<C>, context: &mut C) {
-        let mut buffer = [0; 4096];
-        self.run_complete(commands, context);
-        while self.pending.is_none() && !self.closed {
-            match self.stream.read(&mut buffer) {
-                Ok(0) => self.closed = true,
-                Ok(n) => {
-                    self.framer.push(&buffer[..n]);
-                    self.run_complete(commands, context);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => self.closed = true,
-            }
-        }
-    }
-
-    fn run_complete(&mut self, commands: &Registry<C>, context: &mut C) {
-        while self.pending.is_none() && !self.closed {
-            match self.framer.next_value() {
-                Ok(Some(value)) => self.request(value, commands, context),
-                Ok(None) => return,
-                Err(error) => {
-                    tracing::warn!(target: "unixctl", "bad request: {error}");
-                    self.closed = true;
-                }
-            }
-        }
-    }
-
-    fn request(&mut self, value: Value, commands: &Registry<C>, context: &mut C) {
-        let (id, method, params) = match Message::from_value(value) {
-            Ok(Message::Request { id, method, params }) => (id, method, params),
-            Ok(other) => {
-                tracing::warn!(target: "unixctl", "received unexpected message: {}", other.to_value());
-                return self.closed = true;
-            }
-            Err(error) => {
-                tracing::warn!(target: "unixctl", "bad request: {error}");
-                return self.closed = true;
-            }
-        };
-        let Some(args) = string_arguments(&params) else {
-            let error = format!("\"{method}\" command has non-string argument");
-            return self.reply(id, Err(error));
-        };
-        tracing::debug!(target: "unixctl", "received request {method}{args:?}, id={id}");
-        match commands.run(context, &method, &args) {
-            Outcome::Done(answer) => self.reply(id, answer),
-            Outcome::Later(poll) => self.pending = Some((id, poll)),
-        }
-    }
-
-    fn poll_pending(&mut self, context: &mut C) {
-        let Some((id, poll)) = &mut self.pending else { return };
-        if let Some(answer) = poll(context) {
-            let id = id.take();
-            self.pending = None;
-            self.reply(id, answer);
-        }
-    }
-
-    fn reply(&mut self, id: Value, answer: Answer) {
-        let message = match answer {
-            Ok(text) if text.is_empty() => Message::Reply { id, result: text.into() },
-            Ok(text) => Message::Reply { id, result: with_newline(text).into() },
-            Err(text) => Message::Error { id, error: with_newline(text).into() },
-        };
-        self.output.extend_from_slice(&message.to_bytes());
-    }
-
-    fn write(&mut self) {
-        while self.written < self.output.len() {
-            match self.stream.write(&self.output[self.written..]) {
-                Ok(n) => self.written += n,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return self.closed = true,
-            }
-        }
-        self.output.clear();
-        self.written = 0;
-    }
-}
-
-fn string_arguments(params: &[Value]) -> Option<Vec<String>> {
-    params.iter().map(|param| param.as_str().map(str::to_owned)).collect()
-}
-
-/// Texts end a line, which `ovs-appctl` counts on.
-fn with_newline(mut text: String) -> String {
-    if !text.ends_with('\n') {
-        text.push('\n');
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::appctl::Command;
+    use crate::appctl::{Command, Outcome, Pieces, Progress};
+    use std::io::{Read, Write};
     use std::time::Duration;
 
     fn commands() -> Registry<u32> {
@@ -291,8 +180,23 @@ mod tests {
                 max: 0,
                 run: |_, _| Outcome::Later(Box::new(|n: &mut u32| (*n > 2).then(|| Ok("three".into())))),
             },
+            Command { name: "pieces", usage: "", min: 0, max: 0, run: |_, _| Outcome::Pieces(pieces(3000)) },
+            Command { name: "nothing", usage: "", min: 0, max: 0, run: |_, _| Outcome::Pieces(pieces(0)) },
         ]);
         registry
+    }
+
+    /// As many lines of a thousand characters, one a turn, without the end of the last.
+    fn pieces(mut lines: u32) -> Pieces<u32> {
+        Box::new(move |_, out| {
+            if lines == 0 {
+                return Progress::Done;
+            }
+            lines -= 1;
+            out.push_str(&"\"".repeat(999));
+            out.push_str(if lines == 0 { "." } else { "\n" });
+            if lines % 2 == 0 { Progress::Waiting } else { Progress::More }
+        })
     }
 
     /// Sends `request` and turns the loop until the whole reply, of which `last` is the end, is there.
@@ -302,17 +206,18 @@ mod tests {
         let mut poll = mio::Poll::new().unwrap();
         let mut server = Server::listen(&path, poll.registry(), Token(7), commands()).unwrap();
         let mut client = std::os::unix::net::UnixStream::connect(&path).unwrap();
-        client.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
+        client.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
         client.write_all(request.as_bytes()).unwrap();
         let (mut context, mut events, mut reply) = (0, mio::Events::with_capacity(8), String::new());
-        for _ in 0..500 {
-            poll.poll(&mut events, Some(Duration::from_millis(5))).unwrap();
+        for _ in 0..20_000 {
+            let wait = server.urgency().unwrap_or(Duration::from_millis(5)).min(Duration::from_millis(1));
+            poll.poll(&mut events, Some(wait)).unwrap();
             for event in &events {
                 server.ready(event, &mut context);
             }
             context += 1;
             server.run(Instant::now(), &mut context);
-            let mut buffer = [0; 512];
+            let mut buffer = [0; 65536];
             match client.read(&mut buffer) {
                 Ok(0) => return reply + "<closed>",
                 Ok(n) => reply.push_str(std::str::from_utf8(&buffer[..n]).unwrap()),
@@ -333,6 +238,45 @@ mod tests {
         );
         let at = |text: &str| reply.find(text).unwrap_or_else(|| panic!("{text} not in {reply}"));
         assert!(at("three") < at(r#"[\"a\"]"#));
+    }
+
+    #[test]
+    fn a_text_in_pieces_is_one_reply() {
+        let reply = exchange(
+            r#"{"id":1,"method":"pieces","params":[]}{"id":"x","method":"nothing","params":[]}{"id":3,"method":"count","params":[]}"#,
+            "[]\\n\"}",
+        );
+        let replies: Vec<serde_json::Value> =
+            serde_json::Deserializer::from_str(&reply).into_iter().map(Result::unwrap).collect();
+        let text = replies[0]["result"].as_str().unwrap();
+        assert_eq!((text.len(), text.lines().count(), replies[0]["id"].as_u64()), (3_000_001, 3000, Some(1)));
+        assert!(text.ends_with("\".\n") && replies[0]["error"].is_null());
+        assert_eq!((&replies[1]["result"], &replies[1]["id"]), (&"".into(), &"x".into()));
+        assert_eq!(replies.len(), 3);
+    }
+
+    #[test]
+    fn who_goes_while_a_text_comes_is_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.ctl");
+        let mut poll = mio::Poll::new().unwrap();
+        let mut server = Server::listen(&path, poll.registry(), Token(7), commands()).unwrap();
+        let mut client = std::os::unix::net::UnixStream::connect(&path).unwrap();
+        client.write_all(br#"{"id":1,"method":"pieces","params":[]}"#).unwrap();
+        let (mut context, mut events) = (0, mio::Events::with_capacity(8));
+        let mut turn = |server: &mut Server<u32>| {
+            poll.poll(&mut events, Some(Duration::from_millis(1))).unwrap();
+            events.iter().for_each(|event| server.ready(event, &mut context));
+            server.run(Instant::now(), &mut context);
+        };
+        while !server.has_pending() {
+            turn(&mut server);
+        }
+        (0..2000).for_each(|_| turn(&mut server));
+        assert!(server.has_pending(), "it does not go on while nobody reads");
+        drop(client);
+        (0..3).for_each(|_| turn(&mut server));
+        assert!(server.clients.is_empty());
     }
 
     #[test]

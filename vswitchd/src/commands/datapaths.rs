@@ -60,7 +60,9 @@ pub(super) fn choose(control: &Control, given: Option<&str>) -> Result<Name, Str
             found.ok_or_else(|| "ovs-vswitchd: datapath not found (Invalid argument)".into())
         }
         None => {
-            names.first().copied().ok_or_else(|| "ovs-vswitchd: no datapaths exist (Invalid argument)".into())
+            let none =
+                "ovs-vswitchd: no datapaths exist\novs-vswitchd: datapath not found (Invalid argument)";
+            names.first().copied().ok_or_else(|| none.into())
         }
     }
 }

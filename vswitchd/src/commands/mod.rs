@@ -1,5 +1,6 @@
 //! The commands of `ovs-appctl`, one file for each family.
 
+mod conntrack;
 mod daemon;
 mod datapaths;
 mod dpctl;
@@ -21,6 +22,7 @@ pub fn all() -> Registry<Control> {
     registry.extend(dpif::commands());
     registry.extend(upcall::commands());
     registry.extend(dpctl::commands());
+    registry.extend(conntrack::commands());
     registry.extend(ofproto::commands());
     registry
 }

@@ -28,8 +28,6 @@ use signals::{Signals, Wish};
 
 /// The longest wait, so that a wake-up that got lost costs no more.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
-/// How soon to look again while a command waits for its answer.
-const PENDING_WAIT: Duration = Duration::from_millis(2);
 
 /// Why the switch could not start.
 #[derive(Debug, thiserror::Error)]
@@ -166,9 +164,7 @@ impl Control {
 
     /// How long the loop may wait for something to happen.
     fn wait(&self, server: Option<&Server<Self>>) -> Duration {
-        if server.is_some_and(Server::has_pending) {
-            return PENDING_WAIT;
-        }
+        let urgency = server.and_then(Server::urgency);
         let now = Instant::now();
         let server = server.and_then(Server::next_wakeup);
         let wanted = [self.reconciler.next_wakeup(), self.history.next_wakeup(), server];
@@ -176,7 +172,7 @@ impl Control {
         let now_ns = clock::now_ns();
         let nanos = [self.connections.next_wakeup(), Some(self.switch.next_wakeup())];
         let nanos = nanos.into_iter().flatten().map(|at| Duration::from_nanos(at.saturating_sub(now_ns)));
-        instants.chain(nanos).min().unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT)
+        instants.chain(nanos).chain(urgency).min().unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT)
     }
 
     /// Lets each part run.

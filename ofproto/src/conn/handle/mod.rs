@@ -4,6 +4,7 @@
 //! that answers later.
 
 pub(super) mod bundle;
+mod ct;
 pub(super) mod flow;
 pub(super) mod group;
 pub(super) mod nicira;

@@ -1,10 +1,12 @@
 //! Nicira's settings of a connection, and what else has no number in the standard.
 
+use conntrack::Filter;
 use openflow::message::tlv::TlvCommand;
 use openflow::message::{Message, TlvTable};
 use openflow::{OfError, Version};
 
-use super::Turn;
+use super::{Turn, ct};
+use crate::conn::work::Work;
 
 /// Bytes that mapped tunnel options may have together.
 const TLV_SPACE: u32 = 256;
@@ -35,8 +37,8 @@ pub(super) fn dispatch(turn: &mut Turn<'_>, message: Message) -> Result<(), OfEr
                 TlvCommand::Add => Err(OfError::NXTTMFC_TABLE_FULL),
             };
         }
-        // No connection is tracked, so none is left after this.
-        Message::NxCtFlush(_) | Message::NxCtFlushZone(_) => {}
+        Message::NxCtFlush(flush) => ct::flush(turn, &flush),
+        Message::NxCtFlushZone(zone) => turn.start(Work::ct_flush(Filter::zone(zone))),
         Message::FlowMonitorCancel(_) => return Err(OfError::OFPMOFC_UNKNOWN_MONITOR),
         Message::StatsReply { .. } => return Err(OfError::OFPBRC_BAD_STAT),
         _ => return Err(OfError::OFPBRC_BAD_TYPE),
