@@ -257,6 +257,6 @@ impl Control {
 
 /// All coverage counters.
 fn counters(datapath: &Datapath, switch: &Switch, connections: &ConnManager) -> Vec<Counter> {
-    let own = datapath.coverage().into_iter();
+    let own = datapath.coverage().into_iter().chain(datapath.tracker().counters());
     own.chain(switch.coverage()).chain(connections.coverage()).collect()
 }
