@@ -11,7 +11,9 @@ mod rows;
 use std::collections::BTreeMap;
 
 pub use cell::CellError;
-pub use rows::{Bridge, Controller, FlowTable, Interface, OpenVswitch, Port, Ssl};
+pub use rows::{
+    Bridge, Controller, CtTimeoutPolicy, CtZone, Datapath, FlowTable, Interface, OpenVswitch, Port, Ssl,
+};
 
 use crate::snapshot::{Snapshot, Wanted, WantedTables};
 use crate::value::Uuid;
@@ -38,6 +40,12 @@ pub struct Database {
     pub ssl: BTreeMap<Uuid, Ssl>,
     /// Settings of OpenFlow tables.
     pub flow_tables: BTreeMap<Uuid, FlowTable>,
+    /// Settings of types of datapaths.
+    pub datapaths: BTreeMap<Uuid, Datapath>,
+    /// Connection tracking zones.
+    pub ct_zones: BTreeMap<Uuid, CtZone>,
+    /// Timeouts of connections.
+    pub ct_timeout_policies: BTreeMap<Uuid, CtTimeoutPolicy>,
 }
 
 impl Database {
@@ -52,6 +60,9 @@ impl Database {
             controllers: Controller::all(snapshot, &mut errors),
             ssl: Ssl::all(snapshot, &mut errors),
             flow_tables: FlowTable::all(snapshot, &mut errors),
+            datapaths: Datapath::all(snapshot, &mut errors),
+            ct_zones: CtZone::all(snapshot, &mut errors),
+            ct_timeout_policies: CtTimeoutPolicy::all(snapshot, &mut errors),
         };
         (database, errors)
     }
@@ -71,6 +82,9 @@ pub fn wanted() -> WantedTables {
         (Controller::TABLE, columns(Controller::READ, Controller::WRITTEN)),
         (Ssl::TABLE, columns(Ssl::READ, Ssl::WRITTEN)),
         (FlowTable::TABLE, columns(FlowTable::READ, FlowTable::WRITTEN)),
+        (Datapath::TABLE, columns(Datapath::READ, Datapath::WRITTEN)),
+        (CtZone::TABLE, columns(CtZone::READ, CtZone::WRITTEN)),
+        (CtTimeoutPolicy::TABLE, columns(CtTimeoutPolicy::READ, CtTimeoutPolicy::WRITTEN)),
     ])
 }
 

@@ -54,6 +54,8 @@ table! {
         other_config: Settings = "other_config",
         /// TLS files.
         ssl: Option<Uuid> = "ssl",
+        /// Settings of datapaths, by type.
+        datapaths: BTreeMap<String, Uuid> = "datapaths",
     }
     written { "cur_cfg", "datapath_types", "iface_types", "dpdk_initialized", "dpdk_version", }
 }
@@ -221,6 +223,37 @@ table! {
         groups: Vec<String> = "groups",
         /// Fields to look up by prefix.
         prefixes: Vec<String> = "prefixes",
+    }
+    written {}
+}
+
+table! {
+    /// Settings of a type of datapath.
+    Datapath = "Datapath" {
+        /// Its connection tracking zones, by number.
+        ct_zones: BTreeMap<i64, Uuid> = "ct_zones",
+        /// Most connections of a zone that says nothing else. Schemas older than Open vSwitch 3.4's have no such column.
+        default_limit: Option<i64> = "ct_zone_default_limit",
+    }
+    written { "capabilities", }
+}
+
+table! {
+    /// A connection tracking zone.
+    CtZone = "CT_Zone" {
+        /// Its timeouts.
+        timeout_policy: Option<Uuid> = "timeout_policy",
+        /// Most connections. Schemas older than Open vSwitch 3.4's have no such column.
+        limit: Option<i64> = "limit",
+    }
+    written {}
+}
+
+table! {
+    /// Timeouts of connections.
+    CtTimeoutPolicy = "CT_Timeout_Policy" {
+        /// Seconds, by name.
+        timeouts: BTreeMap<String, i64> = "timeouts",
     }
     written {}
 }

@@ -9,6 +9,7 @@ use ofproto::port::Port;
 use super::datapaths::{self, DumpOptions, Name};
 use crate::appctl::{Answer, Command};
 use crate::control::Control;
+use crate::features::{self, Feature};
 
 /// The commands of this family.
 pub(super) fn commands() -> [Command<Control>; 7] {
@@ -98,43 +99,10 @@ fn dump_flows(control: &Control, args: &[String]) -> Answer {
     Ok(wanted.map(|flow| format!("{}\n", datapaths::line(control, flow, options))).collect())
 }
 
-/// What the datapath can do, in the words of `dpif/show-dp-features`. What is not there yet says so.
-const FEATURES: &[(&str, &str)] = &[
-    ("Masked set action", "Yes"),
-    ("Tunnel push pop", "No"),
-    ("Ufid", "Yes"),
-    ("Truncate action", "Yes"),
-    ("Clone action", "Yes"),
-    ("Sample nesting", "0"),
-    ("Conntrack eventmask", "No"),
-    ("Conntrack clear", "No"),
-    ("Max dp_hash algorithm", "0"),
-    ("Check pkt length action", "No"),
-    ("Conntrack timeout policy", "No"),
-    ("Explicit Drop action", "Yes"),
-    ("Optimized Balance TCP mode", "No"),
-    ("Conntrack all-zero IP SNAT", "No"),
-    ("MPLS Label add", "No"),
-    ("Max VLAN headers", "as configured"),
-    ("Max MPLS depth", "3"),
-    ("Recirc", "Yes"),
-    ("CT state", "No"),
-    ("CT zone", "No"),
-    ("CT mark", "No"),
-    ("CT label", "No"),
-    ("CT state NAT", "No"),
-    ("CT orig tuple", "No"),
-    ("CT orig tuple for IPv6", "No"),
-    ("IPv6 ND Extension", "No"),
-];
-
 fn features(control: &Control, name: &str) -> Answer {
     control.switch.bridge(name).ok_or("no such bridge")?;
-    let line = |(feature, value): &(&str, &str)| match *feature {
-        "Max VLAN headers" => format!("{feature}: {}\n", control.datapath.config().vlan_limit),
-        _ => format!("{feature}: {value}\n"),
-    };
-    Ok(FEATURES.iter().map(line).collect())
+    let line = |feature: &Feature| format!("{}: {}\n", feature.name, feature.shown(&control.datapath));
+    Ok(features::ALL.iter().map(line).collect())
 }
 
 fn drops(control: &Control, port: Option<&str>) -> Answer {

@@ -8,6 +8,7 @@ use datapath::{Config, OWN_PORT};
 use ofproto::config::BridgeConfig;
 
 use super::bridge::{Hints, LiveBridge};
+use super::conntrack::LiveConntrack;
 use super::spec::{Complaint, Desired, Global, InterfaceKind};
 use super::turn::Turn;
 use super::world::World;
@@ -18,6 +19,7 @@ pub(super) struct Actual {
     /// By name.
     pub bridges: BTreeMap<String, LiveBridge>,
     global: Option<Global>,
+    conntrack: LiveConntrack,
     said: BTreeSet<Complaint>,
     hints: Hints,
     /// Interfaces that were opened since anyone asked: bridge and name.
@@ -35,6 +37,7 @@ impl Actual {
     pub(super) fn apply(&mut self, desired: &Desired, world: &mut World<'_>) -> bool {
         self.complain(desired);
         self.set_global(&desired.global, world);
+        self.conntrack.apply(&desired.conntrack, world);
         self.remember_refused(desired);
         if !self.take_down(desired, world) {
             return false;

@@ -13,8 +13,8 @@ use stream::TlsFiles;
 use super::controllers;
 use super::port::{port, vlan_complaints};
 use super::spec::{
-    BridgeSpec, Complaint, DatapathType, Desired, Global, InterfaceKind, InterfaceSpec, Mac, PortSpec,
-    Refusal,
+    BridgeSpec, Complaint, ConntrackSpec, DatapathType, Desired, Global, InterfaceKind, InterfaceSpec, Mac,
+    PortSpec, Refusal,
 };
 use super::unsupported;
 
@@ -22,8 +22,11 @@ pub(super) type Settings = BTreeMap<String, String>;
 
 /// Reads what is wanted.
 pub(super) fn desired(database: &Database) -> Desired {
-    let mut desired = Desired { global: global(database), ..Desired::default() };
+    let conntrack = ConntrackSpec::read(database);
+    let mut desired = Desired { global: global(database), conntrack, ..Desired::default() };
     let Some(root) = &database.root else { return desired };
+    desired.datapaths =
+        ["netdev", "system"].iter().filter_map(|kind| root.datapaths.get(*kind).copied()).collect();
     let mut bridges: Vec<&Bridge> =
         root.bridges.iter().filter_map(|uuid| database.bridges.get(uuid)).collect();
     bridges.sort_by(|a, b| a.name.cmp(&b.name));

@@ -17,6 +17,7 @@
 
 mod actual;
 mod bridge;
+mod conntrack;
 mod controllers;
 mod desired;
 pub mod devices;

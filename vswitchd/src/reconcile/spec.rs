@@ -10,6 +10,8 @@ use ofproto::conn::config::ConnConfig;
 use ovsdb::value::Uuid;
 use stream::TlsFiles;
 
+pub use super::conntrack::ConntrackSpec;
+
 /// An Ethernet address.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Mac(pub [u8; 6]);
@@ -61,6 +63,10 @@ pub struct Desired {
     pub global: Global,
     /// Bridges, by name.
     pub bridges: BTreeMap<String, BridgeSpec>,
+    /// The rows of the types of datapaths.
+    pub datapaths: Vec<Uuid>,
+    /// Connection tracking zones.
+    pub conntrack: ConntrackSpec,
     /// Interfaces that cannot be, with the reason.
     pub refused: BTreeMap<Uuid, Refusal>,
     /// What is to be said to the operator.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use datapath::Datapath;
 use datapath::netdev::Netdevs;
 use ofproto::conn::ConnManager;
-use ovsdb::openvswitch::{Bridge, Controller, Database, Interface, OpenVswitch};
+use ovsdb::openvswitch::{self, Bridge, Controller, Database, Interface, OpenVswitch};
 use ovsdb::session::{Session, TransactionId};
 use ovsdb::snapshot::Snapshot;
 use ovsdb::transaction::{Outcome, Transaction};
@@ -19,7 +19,7 @@ use super::actual::Actual;
 use super::bridge::{Hints, LiveBridge};
 use super::interface::LiveInterface;
 use super::spec::{Desired, InterfaceKind};
-use crate::status;
+use crate::{features, status};
 
 /// Interfaces whose statistics are read in one turn of the loop: each costs some 20 microseconds.
 const STATISTICS_PER_RUN: usize = 32;
@@ -179,6 +179,16 @@ impl Writer {
                     status::write(transaction, snapshot, Controller::TABLE, uuid, status::controller(&state));
                 }
             }
+        }
+        let features = features::stored(scene.datapath);
+        for &uuid in &scene.desired.datapaths {
+            status::write(
+                transaction,
+                snapshot,
+                openvswitch::Datapath::TABLE,
+                uuid,
+                status::datapath(&features),
+            );
         }
         if let Some((root, next_cfg)) = self.next_cfg {
             status::write(transaction, snapshot, OpenVswitch::TABLE, root, status::root(next_cfg));

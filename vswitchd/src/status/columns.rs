@@ -52,6 +52,11 @@ pub fn root(cur_cfg: i64) -> Vec<Cell> {
     ]
 }
 
+/// `Datapath`.
+pub fn datapath(features: &BTreeMap<String, String>) -> Vec<Cell> {
+    vec![("capabilities", map(features))]
+}
+
 /// `Bridge`; without a datapath id for one that does not exist.
 pub fn bridge(datapath_id: Option<u64>) -> Vec<Cell> {
     vec![

@@ -3,7 +3,7 @@
 
 mod columns;
 
-pub use columns::{bridge, controller, error, interface, missing, patch_error, root, statistics};
+pub use columns::{bridge, controller, datapath, error, interface, missing, patch_error, root, statistics};
 
 use ovsdb::snapshot::Snapshot;
 use ovsdb::transaction::Transaction;
