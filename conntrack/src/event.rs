@@ -82,8 +82,12 @@ impl Subscribers {
     /// Tells all; returns how many had no room.
     pub(crate) fn tell(&self, event: &Event) -> u64 {
         let queues = self.queues.read().unwrap_or_else(PoisonError::into_inner);
-        let lost = queues.iter().filter(|queue| queue.events.push(event.clone()).is_err());
-        lost.map(|queue| queue.lost.fetch_add(1, Relaxed)).count() as u64
+        let mut lost = 0;
+        for queue in queues.iter().filter(|queue| queue.events.push(event.clone()).is_err()) {
+            queue.lost.fetch_add(1, Relaxed);
+            lost += 1;
+        }
+        lost
     }
 
     /// One more subscriber, with room for `capacity` events (at least one).

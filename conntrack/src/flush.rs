@@ -48,6 +48,16 @@ pub struct TupleFilter {
 }
 
 impl TupleFilter {
+    /// The only tuple of the zone that is meant, if there is only one.
+    fn exact(&self, zone: u16) -> Option<Tuple> {
+        let (proto, src, dst, sport) = (self.proto?, self.src?, self.dst?, self.sport?);
+        let icmp = || Some(u16::from_be_bytes([self.icmp_type?, self.icmp_code?]));
+        let dport = self.dport.or_else(icmp)?;
+        let family = if src.is_ipv4() { 4 } else { 6 };
+        let tuple = Tuple { src: addr(src), dst: addr(dst), sport, dport, zone, proto, family };
+        self.matches(&tuple).then_some(tuple)
+    }
+
     /// Whether the tuple is meant.
     pub fn matches(&self, tuple: &Tuple) -> bool {
         let [kind, code] = tuple.dport.to_be_bytes();
@@ -108,9 +118,18 @@ impl Tracker {
     }
 
     /// Forgets the connections that the filter means, having looked at no more than `slots` slots. Whether it is done; if
-    /// not, go on with the same `cursor`.
+    /// not, go on with the same `cursor`. An empty zone, or a zone and a whole original tuple, is done at once.
     pub fn flush(&self, filter: &Filter, cursor: &mut Cursor, slots: usize) -> bool {
         if filter.zone.is_some_and(|zone| self.limits().count(zone) == 0) {
+            cursor.done = true;
+            return true;
+        }
+        if let (Some(zone), Some(original)) = (filter.zone, &filter.original)
+            && let Some(tuple) = original.exact(zone)
+        {
+            if let Some(place) = self.table.find(&tuple, self.table.hash(&tuple)) {
+                self.forget(place.slot, Reason::Flushed, |slot, conn| filter.matches(slot, conn));
+            }
             cursor.done = true;
             return true;
         }

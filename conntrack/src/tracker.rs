@@ -115,6 +115,10 @@ impl Verdict {
 
 impl Tracker {
     /// A tracker without connections.
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "settings are made for one tracker; whoever keeps them clones"
+    )]
     pub fn new(config: Config) -> Self {
         Self {
             table: Table::new(config.seed),

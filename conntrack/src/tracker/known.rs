@@ -125,9 +125,10 @@ pub(super) fn nat_bit(side: NatSide, reply: bool) -> u32 {
     if (side == NatSide::Src) != reply { SNAT } else { DNAT }
 }
 
-/// Sets mark and label as the request says. Whether either changed.
+/// Sets mark and label as the request says; those of a connection that was announced stay what they were inherited as. Whether either
+/// changed.
 pub(super) fn set_marks(request: &Request, conn: &mut Conn) -> bool {
-    if request.mark.is_none() && request.label.is_none() {
+    if request.mark.is_none() && request.label.is_none() || conn.parent().is_some() {
         return false;
     }
     let (mark, label) = (conn.mark, conn.label());

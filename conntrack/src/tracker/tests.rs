@@ -110,6 +110,16 @@ fn a_flush_takes_what_its_filter_means() {
     let reply = TupleFilter { src: Some([10, 0, 0, 2].into()), dport: Some(2), ..TupleFilter::default() };
     flush(&Filter { reply: Some(reply), ..Filter::default() });
     assert_eq!(tracker.connections(), 74);
+    let (src, dst) = (Some([10, 0, 0, 1].into()), Some([10, 0, 0, 2].into()));
+    let exact =
+        TupleFilter { proto: Some(17), src, dst, sport: Some(4), dport: Some(53), ..TupleFilter::default() };
+    let done = |zone: u16| {
+        let filter = Filter { original: Some(exact.clone()), ..Filter::zone(zone) };
+        tracker.flush(&filter, &mut Cursor::default(), 1)
+    };
+    // The right zone is zone 0: port 4 is in no other.
+    assert!(done(2) && tracker.connections() == 74 && done(0));
+    assert_eq!(tracker.connections(), 73);
     flush(&Filter::default());
     assert_eq!(tracker.connections(), 0);
 }
