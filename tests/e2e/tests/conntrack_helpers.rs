@@ -57,10 +57,10 @@ impl Rig {
         let mut flows =
             "priority=1,actions=drop\npriority=10,arp,actions=normal\npriority=10,icmp6,actions=normal\n"
                 .to_owned();
-        let protos = if nat.contains(':') {
-            vec![format!("{proto}6")]
-        } else {
-            vec![proto.to_owned(), format!("{proto}6")]
+        let protos = match (nat.is_empty(), nat.contains(':')) {
+            (true, _) => vec![proto.to_owned(), format!("{proto}6")],
+            (_, true) => vec![format!("{proto}6")],
+            (_, false) => vec![proto.to_owned()],
         };
         for proto in protos {
             flows += &format!(
