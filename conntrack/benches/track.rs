@@ -1,5 +1,5 @@
 //! What a packet costs: of one hot connection, of ten thousand and of a million in turn, the first of a new one; and what it
-//! costs to forget one. All times are per packet or per connection, `established` excepted: 32 packets. They are processor time of the
+//! costs to read and to forget one. All times are per packet or per connection, `established` excepted: 32 packets. They are processor time of the
 //! thread, so that others on the machine disturb them little.
 
 use std::hint::black_box;
@@ -10,7 +10,7 @@ use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use frames::{Frame, L4, Net, V4};
 use nix::time::{ClockId, clock_gettime};
-use packet::{FlowKey, Layers, Packet, extract};
+use packet::{Checksum, FlowKey, Layers, Packet, extract};
 
 /// Processor time of this thread.
 struct ThreadTime(WallTime);
@@ -181,9 +181,34 @@ fn flush(c: &mut Bencher) {
     group.finish();
 }
 
+/// What reading adds: a TCP segment by its length in bytes, summed; and the longest, left to a device to sum.
+fn read(c: &mut Bencher) {
+    let mut group = c.benchmark_group("read");
+    group.throughput(Throughput::Elements(1)).sample_size(20).measurement_time(Duration::from_secs(2));
+    let partial = Checksum::Partial { start: 34, offset: 16 };
+    for (name, payload, checksum) in
+        [("64", 10, Checksum::Unknown), ("1500", 1446, Checksum::Unknown), ("64K partial", 65_000, partial)]
+    {
+        let mut bench = Bench::new(0);
+        let l4 = L4::Tcp { src: 0, dst: 0, flags: 0x10, options: vec![], payload: vec![0; payload] };
+        let frame = Frame::new(Net::V4(V4 { l4, ..V4::default() })).build();
+        bench.packet = Packet::copy_of(&frame).expect("fits");
+        (bench.key, bench.layers) = extract(&frame, 2);
+        bench.send(0, true);
+        bench.reply(0);
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                bench.packet.offload.checksum = checksum;
+                bench.send(0, false);
+            });
+        });
+    }
+    group.finish();
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default().with_measurement(ThreadTime(WallTime));
-    targets = established, new_connections, flush
+    targets = established, read, new_connections, flush
 }
 criterion_main!(benches);
