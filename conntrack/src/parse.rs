@@ -41,14 +41,22 @@ pub(crate) enum Bad {
     Inner,
 }
 
-/// Reads a packet. `layers` and the header fields of `key` are those of the packet as it stands.
-pub(crate) fn view(packet: &mut Packet, layers: &Layers, key: &FlowKey, zone: u16) -> Result<View, Bad> {
+/// Reads a packet into `view`, which is worth something only if there is no error. `layers` and the header fields of `key` are those
+/// of the packet as it stands. (A view that is returned by value is copied several times over.)
+pub(crate) fn view(
+    packet: &mut Packet,
+    layers: &Layers,
+    key: &FlowKey,
+    zone: u16,
+    view: &mut View,
+) -> Result<(), Bad> {
     let is_summed = packet.offload.checksum == Checksum::Unknown && packet.offload.gso.is_none();
-    let view = read(packet.data(), layers, key, zone, is_summed)?;
+    addresses(layers, key, zone, &mut view.tuple)?;
+    read(packet.data(), layers, key, is_summed, view)?;
     if is_summed && has_checksum(layers.nw_proto) {
         packet.offload.checksum = Checksum::Verified;
     }
-    Ok(view)
+    Ok(())
 }
 
 /// Whether packets of a protocol have a header and a checksum that are looked at.
@@ -56,54 +64,56 @@ fn has_checksum(proto: u8) -> bool {
     matches!(proto, ip_proto::TCP | ip_proto::UDP | ip_proto::ICMP | ip_proto::ICMPV6 | ip_proto::SCTP)
 }
 
-fn read(data: &[u8], layers: &Layers, key: &FlowKey, zone: u16, is_summed: bool) -> Result<View, Bad> {
+/// Reads what is behind the addresses, which are in the view.
+fn read(data: &[u8], layers: &Layers, key: &FlowKey, is_summed: bool, view: &mut View) -> Result<(), Bad> {
     let (l3, l4, end) = (usize::from(layers.l3), usize::from(layers.l4), layers.end as usize);
-    if l4 == 0 || l4 > end || end > data.len() {
+    let (Some(header), Some(segment)) = (data.get(l3..l4), data.get(l4..end)) else {
+        return Err(Bad::NotIp);
+    };
+    let tuple = &mut view.tuple;
+    if tuple.family == 4 && checksum::of(header) != 0 {
+        return Err(Bad::L3Checksum);
+    }
+    if has_checksum(tuple.proto) && !layers.l4_whole {
+        return Err(Bad::Short);
+    }
+    if is_summed {
+        check_transport(tuple, key, segment)?;
+    }
+    if matches!(tuple.proto, ip_proto::TCP | ip_proto::UDP | ip_proto::SCTP) {
+        (tuple.sport, tuple.dport) = (key.tp_src.get(), key.tp_dst.get());
+    }
+    view.l4 = match tuple.proto {
+        ip_proto::TCP => L4::Tcp(tcp(segment).ok_or(Bad::Short)?),
+        ip_proto::UDP => udp_length(segment)?,
+        ip_proto::SCTP => L4::Sctp(sctp::view(segment).ok_or(Bad::Short)?),
+        ip_proto::ICMP | ip_proto::ICMPV6 => icmp(&data[..end], l4, tuple)?,
+        _ => L4::Other,
+    };
+    Ok(())
+}
+
+/// The tuple without ports.
+fn addresses(layers: &Layers, key: &FlowKey, zone: u16, tuple: &mut Tuple) -> Result<(), Bad> {
+    if layers.l4 == 0 {
         return Err(Bad::NotIp);
     }
     if layers.nw_frag != 0 {
         return Err(Bad::Fragment);
     }
-    let mut tuple = addresses(layers, key, zone).ok_or(Bad::NotIp)?;
-    let header = data.get(l3..l4).ok_or(Bad::NotIp)?;
-    if tuple.family == 4 && checksum::of(header) != 0 {
-        return Err(Bad::L3Checksum);
-    }
-    let segment = &data[l4..end];
-    if has_checksum(tuple.proto) && !layers.l4_whole {
-        return Err(Bad::Short);
-    }
-    if is_summed {
-        check_transport(&tuple, key, segment)?;
-    }
-    let l4 = match layers.nw_proto {
-        ip_proto::TCP => {
-            (tuple.sport, tuple.dport) = (key.tp_src.get(), key.tp_dst.get());
-            L4::Tcp(tcp(segment).ok_or(Bad::Short)?)
+    match layers.eth_type {
+        eth_type::IPV4 => {
+            (tuple.src, tuple.dst) = (mapped(key.nw_src.to_bytes()), mapped(key.nw_dst.to_bytes()));
+            tuple.family = 4;
         }
-        ip_proto::UDP => {
-            (tuple.sport, tuple.dport) = (key.tp_src.get(), key.tp_dst.get());
-            udp_length(segment)?;
-            L4::Other
+        eth_type::IPV6 => {
+            (tuple.src, tuple.dst) = (key.ipv6_src, key.ipv6_dst);
+            tuple.family = 6;
         }
-        ip_proto::SCTP => {
-            (tuple.sport, tuple.dport) = (key.tp_src.get(), key.tp_dst.get());
-            L4::Sctp(sctp::view(segment).ok_or(Bad::Short)?)
-        }
-        ip_proto::ICMP | ip_proto::ICMPV6 => return icmp(data, layers, tuple),
-        _ => L4::Other,
-    };
-    Ok(View { tuple, l4 })
-}
-
-/// The tuple without ports.
-fn addresses(layers: &Layers, key: &FlowKey, zone: u16) -> Option<Tuple> {
-    let (src, dst, family) = match layers.eth_type {
-        eth_type::IPV4 => (mapped(key.nw_src.to_bytes()), mapped(key.nw_dst.to_bytes()), 4),
-        eth_type::IPV6 => (key.ipv6_src, key.ipv6_dst, 6),
-        _ => return None,
-    };
-    Some(Tuple { src, dst, sport: 0, dport: 0, zone, proto: layers.nw_proto, family })
+        _ => return Err(Bad::NotIp),
+    }
+    (tuple.sport, tuple.dport, tuple.zone, tuple.proto) = (0, 0, zone, layers.nw_proto);
+    Ok(())
 }
 
 /// An IPv4 address as tuples hold it.
@@ -139,12 +149,13 @@ fn pseudo_header(six: bool, key: &FlowKey, proto: u8, len: usize) -> Sum {
 }
 
 /// A UDP length that the packet holds. In a super-frame that is cut up later it may be that of one segment.
-fn udp_length(segment: &[u8]) -> Result<(), Bad> {
+fn udp_length(segment: &[u8]) -> Result<L4, Bad> {
     let len = segment.get(4..6).map_or(0, |len| usize::from(u16::from_be_bytes([len[0], len[1]])));
-    if (8..=segment.len()).contains(&len) { Ok(()) } else { Err(Bad::Short) }
+    if (8..=segment.len()).contains(&len) { Ok(L4::Other) } else { Err(Bad::Short) }
 }
 
 /// Reads a TCP header with its options.
+#[inline(always)]
 fn tcp(segment: &[u8]) -> Option<TcpView> {
     let header: &[u8; 20] = segment.first_chunk()?;
     let header_len = usize::from(header[12] >> 4) * 4;
@@ -202,9 +213,9 @@ pub(crate) fn icmp_kind(six: bool, kind: u8, code: u8) -> Icmp {
     }
 }
 
-fn icmp(data: &[u8], layers: &Layers, mut tuple: Tuple) -> Result<View, Bad> {
-    let (l4, end) = (usize::from(layers.l4), layers.end as usize);
-    let header: &[u8; 8] = data[l4..end].first_chunk().ok_or(Bad::Short)?;
+/// Reads the ICMP or ICMPv6 message at `l4` of `data`, which ends with it. An error changes the tuple to that of what it holds, reversed.
+fn icmp(data: &[u8], l4: usize, tuple: &mut Tuple) -> Result<L4, Bad> {
+    let header: &[u8; 8] = data[l4..].first_chunk().ok_or(Bad::Short)?;
     let six = tuple.proto == ip_proto::ICMPV6;
     if six != (tuple.family == 6) {
         return Err(Bad::IcmpType);
@@ -213,11 +224,12 @@ fn icmp(data: &[u8], layers: &Layers, mut tuple: Tuple) -> Result<View, Bad> {
         Icmp::Query => {
             tuple.sport = u16::from_be_bytes([header[4], header[5]]);
             tuple.dport = u16::from_be_bytes([header[0], header[1]]);
-            Ok(View { tuple, l4: L4::Icmp(header[0]) })
+            Ok(L4::Icmp(header[0]))
         }
         Icmp::Error => {
-            let (inside, inner) = related::inner(&data[..end], l4 + 8, &tuple).ok_or(Bad::Inner)?;
-            Ok(View { tuple: inside.reversed(), l4: L4::Error(inner) })
+            let (inside, inner) = related::inner(data, l4 + 8, tuple).ok_or(Bad::Inner)?;
+            *tuple = inside.reversed();
+            Ok(L4::Error(inner))
         }
         Icmp::Unknown => Err(Bad::IcmpType),
     }
@@ -243,7 +255,8 @@ mod tests {
 
     fn view_of(packet: &mut Packet) -> Result<View, Bad> {
         let (key, layers) = packet::extract(packet.data(), 2);
-        view(packet, &layers, &key, 9)
+        let mut read = View::default();
+        view(packet, &layers, &key, 9, &mut read).map(|()| read)
     }
 
     #[test]

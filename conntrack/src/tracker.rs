@@ -34,6 +34,7 @@ use crate::table::{MAX_SLOTS, Slot, Table};
 use crate::timeout::{Policies, Timeouts};
 use crate::tuple::Tuple;
 use crate::view::Inner;
+use crate::view::View;
 
 /// How often a packet is looked up anew when connections come and go under it.
 const RETRIES: usize = 64;
@@ -154,8 +155,9 @@ impl Tracker {
     ) -> Tracked {
         let prior = if key.ct_zone.get() == request.zone { key.ct_state.get() } else { 0 };
         let mut verdict = Verdict::plain(Metadata { state: INV | TRK, ..Metadata::default() });
-        match parse::view(packet, layers, key, request.zone) {
-            Ok(view) => {
+        let mut view = View::default();
+        match parse::view(packet, layers, key, request.zone, &mut view) {
+            Ok(()) => {
                 let segment = &packet.data()[usize::from(layers.l4)..layers.end as usize];
                 let mut asked = known::Packet { request, view: &view, segment, prior, reply: false, now_ns };
                 self.decide(&mut asked, &mut verdict);

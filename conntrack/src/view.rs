@@ -3,7 +3,7 @@
 use crate::tuple::Tuple;
 
 /// A packet as the tracker sees it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct View {
     /// Its own direction; for an ICMP error ([`L4::Error`]) that of the packet inside, *reversed*: the direction in which the error
     /// travels.
@@ -13,11 +13,12 @@ pub(crate) struct View {
 }
 
 /// What a transport header says to the tracker.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) enum L4 {
     /// TCP.
     Tcp(TcpView),
     /// UDP, and whatever has nothing but addresses.
+    #[default]
     Other,
     /// An ICMP or ICMPv6 message that is no error: its type.
     Icmp(u8),

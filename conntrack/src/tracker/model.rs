@@ -167,7 +167,7 @@ fn many_threads_leave_a_whole_table() {
         ended.into_iter().for_each(|end| end.unwrap());
     });
     tracker.table.check();
-    assert_eq!(tracker.connections(), (0..3).map(|zone| tracker.limits().count(zone)).sum());
+    assert_eq!(tracker.connections(), (0..3).map(|zone| tracker.limits().count(zone)).sum::<u32>());
     tracker.flush(&Filter::default(), &mut Cursor::default(), usize::MAX);
     tracker.table.check();
     assert_eq!((tracker.connections(), tracker.limits().count(0)), (0, 0));
