@@ -78,7 +78,7 @@ pub(super) fn line(out: &mut String, conn: &ConnInfo, options: Options) {
     if let Some(helper) = conn.helper {
         let _ = write!(out, ",helper={}", helper_name(helper));
     }
-    if let Some(parent) = &conn.parent {
+    if let Some(parent) = conn.parent.as_ref().filter(|_| options.more) {
         out.push_str(",parent=(");
         tuple(out, parent);
         out.push(')');
@@ -191,9 +191,7 @@ mod tests {
         let start = format!("tcp,orig=({orig}),reply=({reply})");
         assert_eq!(
             text(&tcp(), PLAIN),
-            format!(
-                "{start},zone=7,mark=9,labels=0x123,protoinfo=(state=ESTABLISHED),helper=ftp,parent=({orig})"
-            )
+            format!("{start},zone=7,mark=9,labels=0x123,protoinfo=(state=ESTABLISHED),helper=ftp")
         );
         assert_eq!(
             text(&tcp(), ALL),
