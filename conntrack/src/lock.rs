@@ -2,7 +2,8 @@
 //!
 //! Taking it is one atomic exchange and giving it back a plain store, where a mutex that can sleep needs two exchanges: that is a
 //! tenth of what a packet of a known connection costs. Who finds it taken spins a little and then yields to whoever holds it, who
-//! may have been preempted. Nothing that blocks is done under it.
+//! may have been preempted. What is done under it is short; the other locks that are taken under it (of expectations, of
+//! subscribers) are held as briefly.
 
 use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
