@@ -2,6 +2,7 @@
 
 #[path = "../fuzz/fuzz_targets/check.rs"]
 mod check;
+#[allow(dead_code, reason = "what is expected of the packets is looked at elsewhere")]
 mod conversation;
 
 use conversation::{Line, Script};

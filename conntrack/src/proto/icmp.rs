@@ -13,7 +13,7 @@ pub(crate) struct Icmp {
 impl Icmp {
     /// Whether a message of this type can start a connection: requests can (RFC 792, RFC 4443).
     pub(crate) fn is_request(v6: bool, kind: u8) -> bool {
-        if v6 { kind == 128 } else { matches!(kind, 8 | 13 | 15 | 17) }
+        if v6 { kind == 128 } else { matches!(kind, 8 | 13 | 15) }
     }
 
     /// Takes a packet into account.

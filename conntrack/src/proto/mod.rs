@@ -47,7 +47,7 @@ const _: () = assert!(size_of::<Proto>() <= 48);
 
 impl Proto {
     /// The state after the first packet of a connection; `None` if such a packet starts none.
-    pub(crate) fn start(view: &View, _rules: Rules) -> Option<(Self, Stage)> {
+    pub(crate) fn start(view: &View) -> Option<(Self, Stage)> {
         match view.l4 {
             L4::Icmp(kind) if icmp::Icmp::is_request(view.tuple.family == 6, kind) => {
                 Some((Self::Icmp(icmp::Icmp { replied: false }), Stage::IcmpFirst))

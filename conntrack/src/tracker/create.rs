@@ -43,7 +43,7 @@ impl Tracker {
             self.counters.add(Counter::UnrelatedError);
             return Some(invalid);
         }
-        let Some((proto, stage)) = Proto::start(view, self.rules()) else { return Some(invalid) };
+        let Some((proto, stage)) = Proto::start(view) else { return Some(invalid) };
         let expected = self.expectations.find(&view.tuple, now_ns);
         let fresh = Verdict::plain(match &expected {
             Some(Expectation { parent, mark, label, .. }) => {
