@@ -15,9 +15,15 @@ use crate::tuple::Tuple;
 pub struct Cursor {
     pub(crate) slot: u32,
     pub(crate) done: bool,
+    pub(crate) now_ns: u64,
 }
 
 impl Cursor {
+    /// One that begins at this time.
+    pub fn at(now_ns: u64) -> Self {
+        Self { now_ns, ..Self::default() }
+    }
+
     /// Whether all of the table has been seen.
     pub fn is_done(&self) -> bool {
         self.done
@@ -62,6 +68,13 @@ pub enum ProtoInfo {
     Tcp([TcpState; 2], [Option<u8>; 2]),
     /// SCTP: state.
     Sctp(SctpState),
+}
+
+impl Conn {
+    /// What is told of when it changes: the state of the protocol and the stage, but not what every packet changes.
+    pub(crate) fn shown(&self) -> (ProtoInfo, Stage) {
+        (info(&self.proto), self.stage)
+    }
 }
 
 impl ConnInfo {

@@ -111,24 +111,26 @@ impl Filter {
 
 impl Tracker {
     /// Forgets the connection that one of whose tuples this is. Whether there was one.
-    pub fn flush_one(&self, tuple: &Tuple) -> bool {
+    pub fn flush_one(&self, tuple: &Tuple, now_ns: u64) -> bool {
         self.table.find(tuple, self.table.hash(tuple)).is_some_and(|place| {
-            self.forget(place.slot, Reason::Flushed, |slot, _| slot.is(place.reply, tuple))
+            self.forget(place.slot, Reason::Flushed, now_ns, |slot, _| slot.is(place.reply, tuple))
         })
     }
 
     /// Forgets the connections that the filter means, having looked at no more than `slots` slots. Whether it is done; if
-    /// not, go on with the same `cursor`. An empty zone, or a zone and a whole original tuple, is done at once.
+    /// not, go on with the same `cursor`. An empty zone, or a zone and a whole original tuple, is done at once. Events have the
+    /// time that the cursor was [made](Cursor::at) with.
     pub fn flush(&self, filter: &Filter, cursor: &mut Cursor, slots: usize) -> bool {
         if filter.zone.is_some_and(|zone| self.limits().count(zone) == 0) {
             cursor.done = true;
             return true;
         }
+        let now_ns = cursor.now_ns;
         if let (Some(zone), Some(original)) = (filter.zone, &filter.original)
             && let Some(tuple) = original.exact(zone)
         {
             if let Some(place) = self.table.find(&tuple, self.table.hash(&tuple)) {
-                self.forget(place.slot, Reason::Flushed, |slot, conn| filter.matches(slot, conn));
+                self.forget(place.slot, Reason::Flushed, now_ns, |slot, conn| filter.matches(slot, conn));
             }
             cursor.done = true;
             return true;
@@ -136,7 +138,7 @@ impl Tracker {
         self.walk(cursor, slots, |index, slot| {
             let meant = filter.matches(slot, &slot.lock());
             if meant {
-                self.forget(index, Reason::Flushed, |slot, conn| filter.matches(slot, conn));
+                self.forget(index, Reason::Flushed, now_ns, |slot, conn| filter.matches(slot, conn));
             }
         });
         cursor.done

@@ -28,7 +28,6 @@ pub struct Swept {
 impl Tracker {
     /// Forgets what has expired among the next `slots` slots. One caller at a time gets anywhere; two do no harm.
     pub fn sweep(&self, now_ns: u64, slots: usize) -> Swept {
-        self.clock_ns.store(now_ns, Relaxed);
         let slab = self.table.slab();
         let start = self.sweep_hand.load(Relaxed).min(slab.used());
         let end = slab.used().min(start.saturating_add(u32::try_from(slots).unwrap_or(u32::MAX)));
@@ -42,8 +41,9 @@ impl Tracker {
             let Some(slot) = slab.peek(index) else { continue };
             let is_past = |deadline: u64| deadline != 0 && deadline <= now_ns;
             if is_past(slot.deadline()) {
-                expired +=
-                    usize::from(self.forget(index, Reason::Expired, |slot, _| is_past(slot.deadline())));
+                expired += usize::from(
+                    self.forget(index, Reason::Expired, now_ns, |slot, _| is_past(slot.deadline())),
+                );
             }
         }
         Swept { seen: (end - start) as usize, expired, round }
@@ -68,7 +68,8 @@ impl Tracker {
         let Some((deadline, index)) = candidates.min() else { return false };
         let reason = if deadline <= now_ns { Reason::Expired } else { Reason::Evicted };
         let half_open = |conn: &Conn| conn.proto.is_half_open();
-        let gone = self.forget(index, reason, |slot, conn| slot.deadline() <= now_ns || half_open(conn));
+        let gone =
+            self.forget(index, reason, now_ns, |slot, conn| slot.deadline() <= now_ns || half_open(conn));
         if gone && reason == Reason::Evicted {
             self.counters.add(Counter::Evicted);
         }

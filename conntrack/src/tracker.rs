@@ -79,8 +79,6 @@ pub struct Tracker {
     pressure: Pressure,
     pub(crate) sweep_hand: AtomicU32,
     pub(crate) evict_hand: AtomicU32,
-    /// The time of the last sweep: that of events that no packet causes.
-    pub(crate) clock_ns: AtomicU64,
     next_id: AtomicU32,
     /// Random choices that were made.
     draws: AtomicU64,
@@ -132,7 +130,6 @@ impl Tracker {
             pressure: Pressure::new(),
             sweep_hand: AtomicU32::new(0),
             evict_hand: AtomicU32::new(0),
-            clock_ns: AtomicU64::new(0),
             next_id: AtomicU32::new(1),
             draws: AtomicU64::new(0),
             seed: config.seed,
@@ -213,7 +210,7 @@ impl Tracker {
                 Some(Outcome::Judged) => return,
                 Some(Outcome::Gone(reason, deadline_ns)) => {
                     let same = |slot: &Slot| slot.is(place.reply, &tuple) && slot.deadline() == deadline_ns;
-                    self.forget(place.slot, reason, |slot, _| same(slot));
+                    self.forget(place.slot, reason, packet.now_ns, |slot, _| same(slot));
                 }
                 None => {}
             }
@@ -225,6 +222,7 @@ impl Tracker {
         &self,
         index: u32,
         reason: Reason,
+        at_ns: u64,
         condition: impl FnOnce(&Slot, &Conn) -> bool,
     ) -> bool {
         let Some(gone) = self.table.remove(index, condition) else { return false };
@@ -234,7 +232,7 @@ impl Tracker {
         }
         if self.subscribers.any() {
             let info = ConnInfo::new((gone.original, gone.reply), &gone.conn, 0);
-            self.tell(What::Destroy(reason), info, self.clock_ns.load(Relaxed));
+            self.tell(What::Destroy(reason), info, at_ns);
         }
         true
     }

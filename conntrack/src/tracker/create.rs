@@ -144,7 +144,7 @@ impl Tracker {
                 Err(Refused::Reply(place)) => {
                     // It has expired and is still in the table; or somebody was faster.
                     let is_past = |slot: &Slot, _: &Conn| slot.deadline() <= now_ns;
-                    self.forget(place.slot, Reason::Expired, is_past);
+                    self.forget(place.slot, Reason::Expired, now_ns, is_past);
                 }
             }
         }

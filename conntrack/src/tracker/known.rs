@@ -50,13 +50,13 @@ impl Tracker {
         if packet.reply && request.force && request.commit {
             return gone(Reason::Forced);
         }
-        let before = self.subscribers.any().then_some(conn.proto);
+        let before = self.subscribers.any().then(|| conn.shown());
         let Some(mut state) = self.state_of(packet, slot, conn) else { return gone(Reason::Replaced) };
         if state & INV == 0 && conn.helper.is_some() && !self.hear(packet, slot, conn) {
             state = INV | TRK;
         }
         let changed = set_marks(request, conn);
-        if before.is_some_and(|before| changed || before != conn.proto) {
+        if before.is_some_and(|before| changed || before != conn.shown()) {
             self.tell(What::Update, ConnInfo::of(slot, conn, packet.now_ns), packet.now_ns);
         }
         let Metadata { mark, label, original, .. } = &mut verdict.metadata;

@@ -137,9 +137,12 @@ fn one_connection_is_flushed_by_either_of_its_tuples() {
         let tuple = TupleFilter { proto: Some(17), src, dst, sport, dport, ..TupleFilter::default() };
         Filter { zone, original: Some(tuple), ..Filter::default() }.exact().unwrap()
     };
-    assert!(!tracker.flush_one(&wanted(None, false)));
-    assert!(tracker.flush_one(&wanted(Some(5), false)) && !tracker.flush_one(&wanted(Some(5), false)));
-    assert!(tracker.flush_one(&wanted(Some(5), true)));
+    assert!(!tracker.flush_one(&wanted(None, false), SECOND));
+    assert!(
+        tracker.flush_one(&wanted(Some(5), false), SECOND)
+            && !tracker.flush_one(&wanted(Some(5), false), SECOND)
+    );
+    assert!(tracker.flush_one(&wanted(Some(5), true), SECOND));
     assert_eq!((tracker.connections(), tracker.limits().count(5)), (1, 1));
 }
 
@@ -183,6 +186,23 @@ fn events_tell_what_becomes_of_a_connection() {
     assert_eq!(events.lost(), 2);
     drop(events);
     assert!(!tracker.subscribers.any());
+}
+
+#[test]
+fn an_update_tells_of_a_change_that_can_be_seen() {
+    let tracker = Tracker::new(Config::default());
+    let events = tracker.subscribe(9);
+    let syn = |payload: usize| {
+        let l4 = Transport::Tcp { src: 1, dst: 2, flags: 2, options: Vec::new(), payload: vec![1; payload] };
+        Frame::new(Net::V4(V4 { l4, ..V4::default() })).build()
+    };
+    // The second one goes beyond what the first one sent, which moves the window and nothing that is shown.
+    for payload in [0, 4] {
+        send(&tracker, &commit(), &syn(payload), SECOND);
+    }
+    assert!(tracker.flush(&Filter::default(), &mut Cursor::at(7 * SECOND), usize::MAX));
+    let seen: Vec<_> = std::iter::from_fn(|| events.poll()).map(|event| (event.what, event.at_ns)).collect();
+    assert_eq!(seen, [(What::New, SECOND), (What::Destroy(Reason::Flushed), 7 * SECOND)]);
 }
 
 fn snat(ports: (u16, u16)) -> Request {

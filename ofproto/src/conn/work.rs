@@ -113,8 +113,8 @@ impl Selected {
 
 impl Work {
     /// Has these connections forgotten.
-    pub(super) fn ct_flush(filter: conntrack::Filter) -> Self {
-        Self::CtFlush { filter: Box::new(filter), cursor: Cursor::default() }
+    pub(super) fn ct_flush(filter: conntrack::Filter, now_ns: u64) -> Self {
+        Self::CtFlush { filter: Box::new(filter), cursor: Cursor::at(now_ns) }
     }
 
     /// Whether it goes on when workers have passed a version, and not by anything done here.

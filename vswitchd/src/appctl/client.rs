@@ -85,6 +85,11 @@ impl<C> Client<C> {
         self.pending.is_some()
     }
 
+    /// Whether a request waits for an answer that comes later.
+    pub(super) fn waits_for_answer(&self) -> bool {
+        matches!(self.pending, Some(Request::Later(..)))
+    }
+
     /// Whether a request could go on. One whose client does not read waits for that.
     pub(super) fn has_work(&self) -> bool {
         self.has_pending() && self.unread() < HIGH_WATER

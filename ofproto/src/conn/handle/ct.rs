@@ -12,9 +12,9 @@ pub(super) fn flush(turn: &mut Turn<'_>, request: &CtFlush) {
     let filter = filter(request);
     match filter.exact() {
         Some(tuple) => {
-            turn.devices.datapath().tracker().flush_one(&tuple);
+            turn.devices.datapath().tracker().flush_one(&tuple, turn.now_ns);
         }
-        None => turn.start(Work::ct_flush(filter)),
+        None => turn.start(Work::ct_flush(filter, turn.now_ns)),
     }
 }
 

@@ -38,7 +38,7 @@ pub(super) fn dispatch(turn: &mut Turn<'_>, message: Message) -> Result<(), OfEr
             };
         }
         Message::NxCtFlush(flush) => ct::flush(turn, &flush),
-        Message::NxCtFlushZone(zone) => turn.start(Work::ct_flush(Filter::zone(zone))),
+        Message::NxCtFlushZone(zone) => turn.start(Work::ct_flush(Filter::zone(zone), turn.now_ns)),
         Message::FlowMonitorCancel(_) => return Err(OfError::OFPMOFC_UNKNOWN_MONITOR),
         Message::StatsReply { .. } => return Err(OfError::OFPBRC_BAD_STAT),
         _ => return Err(OfError::OFPBRC_BAD_TYPE),

@@ -6,6 +6,7 @@ use super::args;
 use super::flush_args::{self, Target};
 use super::slice::{SLOTS, Slice};
 use crate::appctl::{Command, Outcome, Pieces, Progress};
+use crate::clock;
 use crate::control::Control;
 
 /// The commands of this family.
@@ -31,7 +32,7 @@ fn run(control: &Control, args: &[String]) -> Result<Outcome<Control>, String> {
     };
     match target {
         Target::All(filter) => Ok(Outcome::Pieces(all(filter))),
-        Target::One(tuple) if control.datapath.tracker().flush_one(&tuple) => {
+        Target::One(tuple) if control.datapath.tracker().flush_one(&tuple, clock::now_ns()) => {
             Ok(Outcome::Done(Ok(String::new())))
         }
         Target::One(_) => Err("ovs-vswitchd: failed to flush conntrack (No such file or directory)".into()),
@@ -39,7 +40,7 @@ fn run(control: &Control, args: &[String]) -> Result<Outcome<Control>, String> {
 }
 
 fn all(filter: Filter) -> Pieces<Control> {
-    let mut cursor = Cursor::default();
+    let mut cursor = Cursor::at(clock::now_ns());
     Box::new(move |control, _| {
         let slice = Slice::begin();
         while !control.datapath.tracker().flush(&filter, &mut cursor, SLOTS) {

@@ -5,6 +5,7 @@
 
 mod args;
 mod dump;
+mod events;
 mod expectations;
 mod flush;
 mod flush_args;
@@ -27,6 +28,7 @@ pub(super) fn commands() -> Vec<Command<Control>> {
     all.extend(limits::commands());
     all.extend(settings::commands());
     all.extend(fragments::commands());
+    all.extend(events::commands());
     all
 }
 
