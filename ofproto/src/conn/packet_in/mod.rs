@@ -58,7 +58,8 @@ fn wire_reason(reason: PacketInReason) -> message::PacketInReason {
     }
 }
 
-/// What is known of the packet beside its bytes: the port always, the rest where it is not zero.
+/// What is known of the packet beside its bytes: the port always, the rest where it is not zero. The connection's ports may be zero; with its state comes
+/// the EtherType, without which its addresses mean nothing.
 fn metadata_of(packet: &PacketIn) -> Match {
     use openflow::FieldId as F;
     let key = &packet.key;
@@ -81,10 +82,15 @@ fn metadata_of(packet: &PacketIn) -> Match {
         F::CtNwDst,
         F::CtIpv6Src,
         F::CtIpv6Dst,
-        F::CtNwProto,
-        F::CtTpSrc,
-        F::CtTpDst,
     ];
+    if key.ct_state.get() != 0 {
+        metadata.set(F::EthType, F::EthType.get(key));
+    }
+    if key.ct_nw_proto != 0 {
+        for field in [F::CtNwProto, F::CtTpSrc, F::CtTpDst] {
+            metadata.set(field, field.get(key));
+        }
+    }
     for field in fields.into_iter().chain(registers) {
         let value = field.get(key);
         if value != 0 {
