@@ -293,7 +293,8 @@ impl Tcp {
 }
 
 impl Measure {
-    /// Lays the segment against the records; those of a side that speaks first are begun.
+    /// Lays the segment against the records; those of a side that speaks first are begun. (Inlined, so that the records stay in registers.)
+    #[inline(always)]
     fn new(segment: &TcpView, src: Peer, dst: Peer) -> Self {
         let (src_shift, dst_shift) = match (src.scale, dst.scale) {
             _ if segment.has(SYN) => (0, 0),
@@ -319,6 +320,7 @@ impl Measure {
     }
 
     /// The first segment of this side: its record starts here.
+    #[cold]
     fn begin(&mut self, segment: &TcpView) {
         if segment.has(SYN)
             && let Some(dst_shift) = self.dst.scale.shift()
