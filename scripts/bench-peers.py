@@ -162,6 +162,9 @@ def main():
         for row in rows:
             cells = []
             for count in counts:
+                if count < ROWS[row].least_flows:
+                    cells.append("-")
+                    continue
                 mine, theirs = compare(ours, peer, row, count, directory)
                 cells.append(f"{mine:8.2f} / {theirs:8.2f} = {mine / max(theirs, 1e-9):6.2f}x")
             print(f"{row}   " + "".join(f"{cell:>32}" for cell in cells) + f"   {ROWS[row].what}, {ROWS[row].unit}", flush=True)

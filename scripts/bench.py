@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Compares this switch with its peers on ordinary kernel devices, in one run: TCP between two namespaces on veths, and how long
-100 000 flows take to load. The peers take turns, so that the machine's drift falls on all alike.
+100 000 flows take to load. The peers take turns, so that the machine's drift falls on all alike. Then connection tracking with one
+and two workers, and beside a SYN flood.
 
 Needs root; leaves nothing behind.
 """
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import time
 
+from bench_ct import bench_ct
 from peers import OURS, OVS, Switch
 
 ROUNDS, SECONDS = 3, 4
@@ -173,15 +175,17 @@ def bench_load(rounds, count):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=["tcp", "load"])
+    parser.add_argument("--only", choices=["tcp", "load", "ct"])
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--seconds", type=int, default=SECONDS)
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    if args.only != "load":
+    if args.only in (None, "tcp"):
         bench_tcp(args.rounds, args.seconds)
-    if args.only != "tcp":
+    if args.only in (None, "load"):
         bench_load(args.rounds, 100_000)
+    if args.only in (None, "ct"):
+        bench_ct()
 
 
 if __name__ == "__main__":
