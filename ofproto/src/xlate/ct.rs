@@ -224,10 +224,19 @@ mod tests {
     #[test]
     fn what_is_tracked_in_a_copy_leaves_the_packet_alone() {
         let rig = Rig::new();
-        let resubmit =
-            Action::Resubmit(Resubmit { port: OfPort::IN_PORT, table: 5, with_ct_orig: false, explicit: true });
+        let resubmit = Action::Resubmit(Resubmit {
+            port: OfPort::IN_PORT,
+            table: 5,
+            with_ct_orig: false,
+            explicit: true,
+        });
         rig.add(5, 1, Match::any(), Instructions::apply(vec![snat()]));
-        rig.add(0, 1, Match::any(), Instructions::apply(vec![Action::Clone(vec![resubmit.clone()]), output(2)]));
+        rig.add(
+            0,
+            1,
+            Match::any(),
+            Instructions::apply(vec![Action::Clone(vec![resubmit.clone()]), output(2)]),
+        );
         let out = rig.translate(&ipv4(1), SECOND).actions;
         let [DpAction::Clone(inner), DpAction::Output(PortNo(12))] = &out[..] else { panic!("{out:?}") };
         assert!(matches!(inner[..], [DpAction::Ct(_)]));

@@ -61,13 +61,8 @@ impl Rig {
         let other = self.switch.add_bridge("br1", BridgeConfig::default()).unwrap();
         let patch = |bridge: &Bridge, name: &str, peer: &str| {
             let (name, attachment) = (name.into(), Attachment::Patch(peer.into()));
-            let config = InterfaceConfig {
-                name,
-                attachment,
-                local: false,
-                ofport_request: None,
-                hw_addr: [0; 6],
-            };
+            let config =
+                InterfaceConfig { name, attachment, local: false, ofport_request: None, hw_addr: [0; 6] };
             bridge.add_interface(&config, 0).unwrap()
         };
         patch(&other, "b", "a");
