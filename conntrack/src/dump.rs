@@ -3,7 +3,7 @@
 use crate::conn::Conn;
 use crate::proto::Proto;
 use crate::proto::sctp::State as SctpState;
-use crate::proto::tcp::State as TcpState;
+use crate::proto::tcp::{State as TcpState, WindowScale};
 use crate::request::{Helper, NatSide};
 use crate::table::Slot;
 use crate::timeout::Stage;
@@ -64,8 +64,8 @@ pub struct ConnInfo {
 pub enum ProtoInfo {
     /// The protocol has no state to show.
     None,
-    /// TCP: states and window scales, where known, of the original side and of the reply side.
-    Tcp([TcpState; 2], [Option<u8>; 2]),
+    /// TCP: states and window scales of the original side and of the reply side.
+    Tcp([TcpState; 2], [WindowScale; 2]),
     /// SCTP: state.
     Sctp(SctpState),
 }

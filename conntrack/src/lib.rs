@@ -54,7 +54,7 @@ pub use event::{Event, Reason, Subscription, What};
 pub use flush::{Filter, TupleFilter};
 pub use limit::{Limits, ZoneLimit};
 pub use proto::sctp::State as SctpState;
-pub use proto::tcp::State as TcpState;
+pub use proto::tcp::{State as TcpState, WindowScale};
 pub use request::Request;
 pub use stats::Stats;
 pub use sweep::Swept;

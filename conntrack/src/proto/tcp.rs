@@ -100,6 +100,17 @@ impl State {
     }
 }
 
+/// What is known of a side's window scale (RFC 7323).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WindowScale {
+    /// It offered none, or its offer does not hold.
+    None,
+    /// The shift that it offered.
+    Shift(u8),
+    /// Its SYN was not seen, so that its windows are judged liberally.
+    Unknown,
+}
+
 /// Window scale of a side (RFC 7323): the shift, [`Scale::NONE`] or [`Scale::UNKNOWN`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Scale(u8);
@@ -227,9 +238,13 @@ impl Tcp {
         self.peers.map(|peer| peer.state)
     }
 
-    /// Window scales of both sides, where known.
-    pub(crate) fn scales(&self) -> [Option<u8>; 2] {
-        self.peers.map(|peer| peer.scale.shift())
+    /// Window scales of both sides.
+    pub(crate) fn scales(&self) -> [WindowScale; 2] {
+        self.peers.map(|peer| match peer.scale {
+            Scale::NONE => WindowScale::None,
+            Scale::UNKNOWN => WindowScale::Unknown,
+            Scale(shift) => WindowScale::Shift(shift),
+        })
     }
 
     /// Whether the handshake is not done.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use conntrack::request::Helper;
-use conntrack::{ConnInfo, Cursor, ProtoInfo, TcpState, Tuple};
+use conntrack::{ConnInfo, Cursor, ProtoInfo, TcpState, Tuple, WindowScale};
 
 use super::args::{self, Options};
 use super::slice::{SLOTS, Slice};
@@ -134,13 +134,20 @@ fn protocol_state(out: &mut String, state: ProtoInfo, more: bool) {
     };
 }
 
-fn tcp_sides(out: &mut String, [orig, reply]: [TcpState; 2], scales: [Option<u8>; 2]) {
+fn tcp_sides(out: &mut String, [orig, reply]: [TcpState; 2], scales: [WindowScale; 2]) {
     let _ = write!(out, ",protoinfo=(state_orig={},state_reply={}", orig.name(), reply.name());
-    let [of_orig, of_reply] = scales.map(|scale| scale.unwrap_or(0));
+    let [of_orig, of_reply] = scales.map(|scale| match scale {
+        WindowScale::Shift(shift) => shift,
+        WindowScale::None | WindowScale::Unknown => 0,
+    });
     if of_orig != 0 || of_reply != 0 {
         let _ = write!(out, ",wscale_orig={of_orig},wscale_reply={of_reply}");
     }
-    let [orig, reply] = scales.map(|scale| if scale.is_some() { "WINDOW_SCALE" } else { "0" });
+    let [orig, reply] = scales.map(|scale| match scale {
+        WindowScale::Shift(_) => "WINDOW_SCALE",
+        WindowScale::None => "0",
+        WindowScale::Unknown => "BE_LIBERAL",
+    });
     let _ = write!(out, ",flags_orig={orig},flags_reply={reply})");
 }
 
@@ -171,7 +178,7 @@ mod tests {
             timeout_secs: 28,
             id: 4,
             stage: Stage::TcpOpening,
-            state: ProtoInfo::Tcp([TcpState::Established, TcpState::SynSent], [Some(7), None]),
+            state: ProtoInfo::Tcp([TcpState::Established, TcpState::SynSent], [WindowScale::Shift(7), WindowScale::None]),
             nat: None,
             helper: Some(Helper::Ftp),
             parent: Some(original),
@@ -201,6 +208,14 @@ mod tests {
                  parent=({orig})"
             )
         );
+    }
+
+    #[test]
+    fn connections_that_were_open_before_are_judged_liberally() {
+        let states = [TcpState::Established, TcpState::SynSent];
+        let conn = ConnInfo { state: ProtoInfo::Tcp(states, [WindowScale::Unknown; 2]), ..tcp() };
+        let flags = "state_reply=SYN_SENT,flags_orig=BE_LIBERAL,flags_reply=BE_LIBERAL)";
+        assert!(text(&conn, ALL).contains(flags), "{}", text(&conn, ALL));
     }
 
     #[test]

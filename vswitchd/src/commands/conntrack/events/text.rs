@@ -133,7 +133,7 @@ mod tests {
             timeout_secs: 0,
             id: 4,
             stage: Stage::TcpFinWait,
-            state: ProtoInfo::Tcp([TcpState::FinWait2, TcpState::Closing], [None; 2]),
+            state: ProtoInfo::Tcp([TcpState::FinWait2, TcpState::Closing], [conntrack::WindowScale::None; 2]),
             nat: Some(NatSide::Src),
             helper: None,
             parent: None,
