@@ -9,7 +9,10 @@ traffic="iputils-ping iperf3 tcpdump ethtool"
 case "${1:-}" in
 build) packages="gcc make" ;;
 demo) packages="$switch_tools $traffic" ;;
-test) packages="$switch_tools $traffic openssl python3-venv qemu-system-x86 busybox-static" ;;
+test)
+    packages="$switch_tools $traffic openssl python3-venv qemu-system-x86 busybox-static"
+    packages="$packages nftables conntrack curl vsftpd tftpd-hpa traceroute"
+    ;;
 bench) packages="$switch_tools $traffic python3" ;;
 bench-peers) packages="$switch_tools openvswitch-switch-dpdk librte-net-pcap23 librte-net-null23 librte-mempool-ring23 python3" ;;
 *) echo "usage: $0 build|demo|test|bench|bench-peers" >&2; exit 2 ;;

@@ -178,7 +178,10 @@ mod tests {
             timeout_secs: 28,
             id: 4,
             stage: Stage::TcpOpening,
-            state: ProtoInfo::Tcp([TcpState::Established, TcpState::SynSent], [WindowScale::Shift(7), WindowScale::None]),
+            state: ProtoInfo::Tcp(
+                [TcpState::Established, TcpState::SynSent],
+                [WindowScale::Shift(7), WindowScale::None],
+            ),
             nat: None,
             helper: Some(Helper::Ftp),
             parent: Some(original),
