@@ -19,7 +19,7 @@ impl Frame<'_> {
 
     /// Keeps a fragment until its datagram is whole. Then the datagram is tracked, and all its fragments go on with `rest`, as they
     /// came, with what the tracker said of the whole.
-    pub(super) fn track_fragment(mut self, out: &mut Out, request: &Request, rest: &[Action]) {
+    pub(crate) fn track_fragment(mut self, out: &mut Out, request: &Request, rest: &[Action]) {
         let port = PortNo(self.packet.in_port);
         let (key, layers, zone) = (&*self.key, &self.layers, request.zone);
         let fragment = Fragment { packet: self.packet, key, layers, zone, context: round_of(rest) };

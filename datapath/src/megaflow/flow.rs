@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use conntrack::Request;
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
@@ -12,13 +13,15 @@ use crate::drops::DropReason;
 use crate::owner::{Credit, FlowStats, Hits};
 use crate::stamps::Slot;
 
-/// What to do with a packet, in the form in which a worker does it: the two commonest answers need no list.
+/// What to do with a packet, in the form in which a worker does it: the commonest answers need no list.
 #[derive(Clone, Debug)]
 pub(crate) enum Program {
     /// Drop.
     Drop(DropReason),
     /// Send to one port as it is.
     Output(PortNo),
+    /// Pass through the connection tracker, then look the packet up again under this recirculation id.
+    Track(Box<Request>, u32),
     /// Anything else.
     Actions(Arc<[Action]>),
 }
@@ -29,6 +32,7 @@ impl Program {
             [] => Self::Drop(DropReason::NoOutput),
             [Action::Drop(reason)] => Self::Drop(reason),
             [Action::Output(port)] => Self::Output(port),
+            [Action::Ct(ref request), Action::Recirc(id)] => Self::Track(request.clone(), id),
             _ => Self::Actions(united(actions)),
         }
     }

@@ -18,6 +18,7 @@
 mod fragments;
 mod miss;
 mod out;
+mod rounds;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -32,7 +33,7 @@ use packet::{FlowKey, Packet};
 
 pub(crate) use out::Out;
 
-use crate::action::PortNo;
+use crate::action::{Action, PortNo};
 use crate::cache::Cache;
 use crate::control::Config;
 use crate::control::shared::{ASLEEP, Command, Coverage, Shared, WorkerShared};
@@ -77,6 +78,8 @@ struct Lane {
     held: Vec<Arc<dyn Credit>>,
     /// Keys below this index hold metadata of recirculated packets, to be cleared.
     stained: usize,
+    /// Packets that go round: the first so many keys and layers are theirs already.
+    round: Vec<Packet>,
 }
 
 /// What happened since the last flush.
@@ -390,15 +393,24 @@ impl Worker {
             self.out.output_all(*port, &mut lane.packets);
             return;
         }
-        for (index, packet) in lane.packets.drain(..).enumerate() {
+        let (mut batch, own) = (std::mem::take(&mut lane.packets), std::mem::take(&mut lane.own));
+        for (index, packet) in batch.drain(..).enumerate() {
             let program = match lane.plans[index] {
                 Plan::Flow(id) => self.flows.hot(id).map(|hot| &hot.program),
-                Plan::Own(own) => lane.own.get(own),
+                Plan::Own(index) => own.get(index),
                 Plan::Open => None,
             };
             match program {
                 Some(Program::Output(port)) => self.out.output(*port, packet),
                 Some(Program::Drop(reason)) => self.out.drop_packet(&packet, *reason),
+                Some(Program::Track(request, id)) if lane.layers[index].nw_frag == 0 => {
+                    lane.track(index, packet, (request, *id), &mut self.out, self.config.vlan_limit);
+                }
+                Some(Program::Track(request, id)) => {
+                    let (layers, key) = (lane.layers[index], &mut lane.keys[index]);
+                    let frame = Frame { packet, layers, key, vlan_limit: self.config.vlan_limit };
+                    frame.track_fragment(&mut self.out, request, &[Action::Recirc(*id)]);
+                }
                 Some(Program::Actions(actions)) => {
                     let (layers, key) = (lane.layers[index], &mut lane.keys[index]);
                     let frame = Frame { packet, layers, key, vlan_limit: self.config.vlan_limit };
@@ -408,29 +420,7 @@ impl Worker {
                 None => self.out.drop_packet(&packet, DropReason::UpcallError),
             }
         }
-    }
-
-    /// Further passes for the packets that asked for them, at the same version.
-    fn recirculate(&mut self, now_ns: u64) {
-        for _ in 0..MAX_RECIRCULATIONS {
-            if self.out.recirculated.is_empty() {
-                return;
-            }
-            self.shared.coverage.recirculate.fetch_add(self.out.recirculated.len() as u64, Ordering::Relaxed);
-            let lane = &mut self.lane;
-            lane.keys.clear();
-            lane.layers.clear();
-            for again in self.out.recirculated.drain(..) {
-                let mut key = again.key;
-                lane.layers.push(parse::extract_into(again.packet.data(), self.config.vlan_limit, &mut key));
-                lane.keys.push(key);
-                lane.packets.push(again.packet);
-            }
-            lane.stained = lane.keys.len();
-            self.pass(now_ns);
-        }
-        let left = std::mem::take(&mut self.out.recirculated);
-        left.iter().for_each(|again| self.out.drop_packet(&again.packet, DropReason::RecircTooDeep));
+        (lane.packets, lane.own) = (batch, own);
     }
 
     /// Ends a batch: counters first, then what is to be sent.

@@ -142,11 +142,19 @@ impl Out {
 
     /// Has `packet` looked up again with `key` in the next pass of its batch.
     pub(crate) fn recirculate(&mut self, packet: Packet, key: FlowKey) {
+        if self.may_recirculate(&packet) {
+            self.recirculated.push(Again { packet, key });
+        }
+    }
+
+    /// Counts a recirculation of `packet`. False, and the packet is counted as dropped, when its batch has had as many as it may have.
+    pub(super) fn may_recirculate(&mut self, packet: &Packet) -> bool {
         if self.recirculations_left == 0 {
-            return self.drop_packet(&packet, DropReason::RecircLimit);
+            self.drop_packet(packet, DropReason::RecircLimit);
+            return false;
         }
         self.recirculations_left -= 1;
-        self.recirculated.push(Again { packet, key });
+        true
     }
 
     /// Counts `packet` as dropped on its port of arrival. The caller lets go of it.
