@@ -30,7 +30,7 @@ use crate::parse::{self, Bad};
 use crate::proto::Rules;
 use crate::request::Request;
 use crate::state::{DNAT, INV, SNAT, TRK};
-use crate::table::{MAX_SLOTS, Slot, Table};
+use crate::table::{MAX_SLOTS, Place, Slot, Table};
 use crate::timeout::{Policies, Timeouts};
 use crate::tuple::Tuple;
 use crate::view::Inner;
@@ -157,7 +157,7 @@ impl Tracker {
             Ok(()) => {
                 let segment = &packet.data()[usize::from(layers.l4)..layers.end as usize];
                 let mut asked = known::Packet { request, view: &view, segment, prior, reply: false, now_ns };
-                self.decide(&mut asked, &mut verdict);
+                packet.connection = self.decide(&mut asked, packet.connection, &mut verdict);
             }
             Err(bad) => self.count_bad(bad),
         }
@@ -186,28 +186,31 @@ impl Tracker {
         }
     }
 
-    /// Sets `verdict`, which says that the packet is invalid, to what it is.
-    fn decide(&self, packet: &mut known::Packet<'_>, verdict: &mut Verdict) {
+    /// Sets `verdict`, which says that the packet is invalid, to what it is. `hint` is where its connection was found the last time; returns
+    /// where it is now, 0 for nowhere. A packet that goes through several `ct()` of a zone is looked up once.
+    fn decide(&self, packet: &mut known::Packet<'_>, hint: u32, verdict: &mut Verdict) -> u32 {
         // A packet that was translated in this zone before is found by what replies to it look like.
         let natted = packet.prior & (SNAT | DNAT) != 0;
         let tuple = if natted { packet.view.tuple.reversed() } else { packet.view.tuple };
-        let hash = self.table.hash(&tuple);
+        let hinted = Place::of_hint(hint).map(|place| Place { reply: place.reply != natted, ..place });
+        let mut guess = hinted.filter(|place| self.table.holds(*place, &tuple));
         for _ in 0..RETRIES {
-            let Some(place) = self.table.find(&tuple, hash) else {
+            let found = guess.take().or_else(|| self.table.find(&tuple, self.table.hash(&tuple)));
+            let Some(place) = found else {
                 packet.reply = false;
                 if let Some(made) = self.unknown(packet.request, packet.view, packet.now_ns) {
                     *verdict = made;
                     if packet.request.commit && packet.request.helper.is_some() {
                         self.hear_first(packet);
                     }
-                    return;
+                    return 0;
                 }
                 continue;
             };
             packet.reply = place.reply != natted;
             let judge = |slot: &Slot, conn: &mut Conn| self.judge(packet, slot, conn, verdict);
             match self.table.with(place, &tuple, judge) {
-                Some(Outcome::Judged) => return,
+                Some(Outcome::Judged) => return Place { reply: packet.reply, ..place }.hint(),
                 Some(Outcome::Gone(reason, deadline_ns)) => {
                     let same = |slot: &Slot| slot.is(place.reply, &tuple) && slot.deadline() == deadline_ns;
                     self.forget(place.slot, reason, packet.now_ns, |slot, _| same(slot));
@@ -215,6 +218,7 @@ impl Tracker {
                 None => {}
             }
         }
+        0
     }
 
     /// Forgets the connection in a slot if `condition` holds under its lock. Whether it did.

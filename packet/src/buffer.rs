@@ -41,6 +41,8 @@ pub struct Packet {
     pub mark: u32,
     /// Queue or priority (a Linux `skb->priority`).
     pub priority: u32,
+    /// Where the connection tracker found its connection last, in the tracker's terms; 0 for nowhere. A hint, that the tracker checks.
+    pub connection: u32,
     /// What is left to do to checksums and segments.
     pub offload: Offload,
 }
@@ -58,6 +60,7 @@ impl Packet {
             in_port: 0,
             mark: 0,
             priority: 0,
+            connection: 0,
             offload: Offload::default(),
         }
     }

@@ -63,6 +63,19 @@ pub(crate) struct Place {
     pub(crate) reply: bool,
 }
 
+impl Place {
+    /// As a number that a packet can carry; never 0.
+    pub(crate) fn hint(self) -> u32 {
+        (self.slot << 1 | u32::from(self.reply)) + 1
+    }
+
+    /// The place that a packet carries the number of, if it carries one.
+    pub(crate) fn of_hint(hint: u32) -> Option<Self> {
+        let hint = hint.checked_sub(1)?;
+        Some(Self { slot: hint >> 1, reply: hint & 1 == 1 })
+    }
+}
+
 /// Why a connection was not entered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Refused {
@@ -155,6 +168,11 @@ impl Table {
 
     fn shard(&self, index: usize) -> Guard<'_> {
         self.shards[index].0.lock()
+    }
+
+    /// Whether the place holds the tuple, as far as can be told without its lock.
+    pub(crate) fn holds(&self, place: Place, tuple: &Tuple) -> bool {
+        self.slab.peek(place.slot).is_some_and(|slot| slot.deadline() != 0 && slot.is(place.reply, tuple))
     }
 
     /// Where the tuple is.

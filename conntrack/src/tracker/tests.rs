@@ -54,6 +54,29 @@ fn only_commit_keeps_a_connection() {
 }
 
 #[test]
+fn a_hint_that_is_wrong_changes_nothing() {
+    let tracker = Tracker::new(Config::default());
+    for port in 1..4 {
+        send(&tracker, &commit(), &udp(1, port, 2, 9), 1);
+        send(&tracker, &commit(), &udp(2, 9, 1, port), 2);
+    }
+    let mut packet = Packet::copy_of(&udp(2, 9, 1, 2)).unwrap();
+    let (mut key, mut layers) = packet::extract(packet.data(), 2);
+    tracker.track(&commit(), &mut packet, &mut layers, &mut key, 3);
+    let right = packet.connection;
+    assert_ne!(right, 0);
+    for hint in [0, 1, right ^ 1, right + 1, right + 2, 1 << 28, u32::MAX, right] {
+        (packet.connection, key.ct_state) = (hint, 0.into());
+        tracker.track(&commit(), &mut packet, &mut layers, &mut key, 4);
+        assert_eq!((state(&key), packet.connection), (EST | RPL | TRK, right), "hint {hint}");
+    }
+    assert!(tracker.flush(&Filter::default(), &mut Cursor::default(), 1 << 20));
+    key.ct_state.set(0);
+    tracker.track(&Request::default(), &mut packet, &mut layers, &mut key, 5);
+    assert_eq!((state(&key), packet.connection), (NEW | TRK, 0));
+}
+
+#[test]
 fn force_turns_a_connection_around() {
     let tracker = Tracker::new(Config::default());
     let (there, back) = (udp(1, 1000, 2, 53), udp(2, 53, 1, 1000));
