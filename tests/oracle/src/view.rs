@@ -301,8 +301,9 @@ impl View {
 
     /// Sets the bits `mask` of a slot, in the values and, where it lies in the frame, there, with its checksums.
     pub fn set(&mut self, slot: Slot, value: u128, mask: u128) {
-        // An opcode above 255 is in no key, so it could not be set back: it is not written, nor is 0, which looks the same.
-        if slot == Slot::Proto && self.headers.arp && self.values[Slot::Proto] == 0 {
+        // An opcode above 255 is in no key, so it could not be set back: it is not written, nor is 0, which looks the same, nor that of a
+        // header that is not of Ethernet and IPv4. (Of the protocols of IP none is ever set.)
+        if slot == Slot::Proto && self.values[Slot::Proto] == 0 {
             return;
         }
         self.values[slot] = self.values[slot] & !mask | value & mask;
@@ -498,6 +499,20 @@ mod tests {
                 }
             }
             frames::verify(&view.bytes).unwrap();
+        }
+    }
+
+    #[test]
+    fn an_opcode_that_no_key_holds_is_not_set() {
+        let arp = |plen: u8, op: [u8; 2]| {
+            let header = [&[0, 1, 8, 0, 6, plen][..], &op, &[1; 20]].concat();
+            let mut view = View::new(&[&[2; 12][..], &[8, 6], &header].concat(), 2);
+            view.set(Slot::Proto, 2, 0xff);
+            (view.values[Slot::Proto], view.bytes[21])
+        };
+        assert_eq!(arp(4, [0, 1]), (2, 2));
+        for (plen, op) in [(4, [0, 0]), (4, [1, 1]), (5, [0, 1])] {
+            assert_eq!(arp(plen, op), (0, op[1]));
         }
     }
 }
