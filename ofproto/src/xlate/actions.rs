@@ -221,13 +221,16 @@ impl Xlate<'_> {
     /// action is needed but to undo what is undone anyway, unless the copy is cut or recirculated.
     fn clone_actions(&mut self, actions: &[Action]) {
         let saved = (self.flow, self.stack.clone(), self.action_set.clone(), self.was_mpls);
+        let place = self.place();
         let outer = if actions.iter().all(is_reversible) { None } else { Some(self.begin_nested()) };
         self.actions(actions);
         self.run_action_set();
         self.finish_freezing();
-        if let Some(outer) = outer {
-            self.end_nested(outer);
+        match outer {
+            Some(outer) => self.end_nested(outer),
+            None => self.contain(&place),
         }
+        self.conntracked = place.conntracked;
         (self.flow, self.stack, self.action_set, self.was_mpls) = saved;
     }
 

@@ -20,6 +20,14 @@ use crate::context::{Frozen, Step};
 const FTP: u16 = 21;
 const TFTP: u16 = 69;
 
+/// What a `ct()` asks to be done on the connection: values and masks.
+#[derive(Default)]
+struct OnConnection {
+    mark: Option<(u32, u32)>,
+    label: Option<(u128, u128)>,
+    nat: Option<Nat>,
+}
+
 impl Xlate<'_> {
     pub(super) fn ct(&mut self, ct: &Ct) {
         self.commit();
@@ -27,7 +35,7 @@ impl Xlate<'_> {
             CtZone::Number(zone) => zone,
             CtZone::Field(field) => self.read(field) as u16,
         };
-        let (mark, label, nat) = self.on_connection(&ct.actions);
+        let OnConnection { mark, label, nat } = self.on_connection(&ct.actions);
         let tracking = Tracking { zone, nat: nat.clone() };
         let request = Request {
             zone,
@@ -66,24 +74,21 @@ impl Xlate<'_> {
             .then_some(policy)
     }
 
-    /// What is to be done on the connection: bits for its mark and label, and translation. The actions write to a key of their own; what
-    /// they write to is told by the mask.
-    fn on_connection(&mut self, list: &[Action]) -> (Option<(u32, u32)>, Option<(u128, u128)>, Option<Nat>) {
+    /// What is to be done on the connection: bits for its mark and label, and translation. The actions write to the key, and note which
+    /// bits; what else they look at is looked at as elsewhere.
+    fn on_connection(&mut self, list: &[Action]) -> OnConnection {
         if list.is_empty() {
             self.note(Kind::Action, || "drop".into());
-            return (None, None, None);
+            return OnConnection::default();
         }
-        let looked_at = (self.mask.0.ct_mark, self.mask.0.ct_label);
-        self.mask.0.ct_mark.set(0);
-        self.mask.0.ct_label = [0; 16];
+        self.on_connection = Some((0, 0));
         self.actions(list);
-        let mark_mask = self.mask.0.ct_mark.get();
-        let label_mask = u128::from_be_bytes(self.mask.0.ct_label);
-        let mark = (mark_mask != 0).then(|| (self.flow.ct_mark.get() & mark_mask, mark_mask));
-        let label =
-            (label_mask != 0).then(|| (u128::from_be_bytes(self.flow.ct_label) & label_mask, label_mask));
-        (self.mask.0.ct_mark, self.mask.0.ct_label) = looked_at;
-        (mark, label, self.nat.take())
+        let (mark, label) = self.on_connection.take().unwrap_or_default();
+        OnConnection {
+            mark: (mark != 0).then(|| (self.flow.ct_mark.get() & mark, mark)),
+            label: (label != 0).then(|| (u128::from_be_bytes(self.flow.ct_label) & label, label)),
+            nat: self.nat.take(),
+        }
     }
 
     /// Makes the packet untracked, in the datapath as well if it is tracked there.
@@ -166,4 +171,89 @@ fn nat_of(nat: &action::Nat, ipv6: bool) -> Nat {
     };
     let persistent = flags.has(NatFlags::PERSISTENT);
     Nat::Translate(NatRange { side, addrs, ports: nat.range.ports.as_ref().map(closed), choice, persistent })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{Rig, SECOND, ipv4, output, set};
+    use datapath::action::PortNo;
+    use openflow::action::{NatFlags, Resubmit};
+    use openflow::{FieldId, Instructions, Match, OfPort, SubField};
+
+    use super::*;
+
+    fn ct(actions: Vec<Action>) -> Action {
+        let commit = true;
+        Action::Ct(Box::new(Ct { commit, zone: CtZone::Number(1), actions, ..Ct::default() }))
+    }
+
+    fn snat() -> Action {
+        let addr = Some(action::CtRange { min: Ipv4Addr::new(9, 9, 9, 9).into(), max: None });
+        let range = action::NatRange { addr, ports: None };
+        ct(vec![Action::Nat(action::Nat { flags: NatFlags(NatFlags::SRC), range })])
+    }
+
+    fn move_field(src: FieldId, dst: FieldId, n_bits: u16) -> Action {
+        let sub = |field| SubField { field, ofs: 0, n_bits };
+        Action::Move { src: sub(src), dst: sub(dst), onf: false }
+    }
+
+    #[test]
+    fn what_is_read_for_the_connection_is_looked_at_and_not_written() {
+        let rig = Rig::new();
+        let Action::SetField(bits) = set(FieldId::CtLabel, 0) else { panic!() };
+        let bits = Action::SetField(action::SetField { mask: 0xf00, ..bits });
+        let actions = vec![move_field(FieldId::CtMark, FieldId::CtLabel, 8), bits];
+        rig.add(0, 1, Match::any(), Instructions::apply(vec![ct(actions)]));
+        let mut key = ipv4(1);
+        key.ct_mark.set(0x207);
+        let out = rig.translate(&key, SECOND);
+        let [DpAction::Ct(request)] = &out.actions[..] else { panic!("{:?}", out.actions) };
+        assert_eq!((request.mark, request.label), (None, Some((7, 0xfff))));
+        assert_eq!((out.mask.0.ct_mark.get(), out.mask.0.ct_label), (0xff, [0; 16]));
+    }
+
+    #[test]
+    fn whether_the_original_direction_is_known_is_looked_at() {
+        let rig = Rig::new();
+        let copy = move_field(FieldId::CtNwSrc, FieldId::Reg0, 32);
+        rig.add(0, 1, Match::any(), Instructions::apply(vec![copy, output(2)]));
+        assert_eq!(rig.translate(&ipv4(1), SECOND).mask.0.ct_state.get(), 0xb);
+    }
+
+    #[test]
+    fn what_is_tracked_in_a_copy_leaves_the_packet_alone() {
+        let rig = Rig::new();
+        let resubmit = Action::Resubmit(Resubmit {
+            port: OfPort::IN_PORT,
+            table: 5,
+            with_ct_orig: false,
+            explicit: true,
+        });
+        rig.add(5, 1, Match::any(), Instructions::apply(vec![snat()]));
+        rig.add(
+            0,
+            1,
+            Match::any(),
+            Instructions::apply(vec![Action::Clone(vec![resubmit.clone()]), output(2)]),
+        );
+        let out = rig.translate(&ipv4(1), SECOND).actions;
+        let [DpAction::Clone(inner), DpAction::Output(PortNo(12))] = &out[..] else { panic!("{out:?}") };
+        assert!(matches!(inner[..], [DpAction::Ct(_)]));
+        // Nothing comes after it: no copy is needed.
+        rig.add(0, 1, Match::any(), Instructions::apply(vec![output(2), Action::Clone(vec![resubmit])]));
+        let out = rig.translate(&ipv4(1), SECOND).actions;
+        assert!(matches!(out[..], [DpAction::Output(PortNo(12)), DpAction::Ct(_)]), "{out:?}");
+    }
+
+    #[test]
+    fn what_is_tracked_in_another_bridge_leaves_the_packet_alone() {
+        let rig = Rig::new();
+        let (here, other) = rig.patched();
+        rig.add(0, 1, Match::any(), Instructions::apply(vec![output(here.0), output(2)]));
+        let fm = openflow::FlowMod { instructions: Instructions::apply(vec![snat()]), ..Default::default() };
+        other.flow_mods([&fm], SECOND).unwrap();
+        let out = rig.translate(&ipv4(1), SECOND).actions;
+        assert!(matches!(out[..], [DpAction::Clone(_), DpAction::Output(PortNo(12))]), "{out:?}");
+    }
 }

@@ -1,5 +1,6 @@
 //! Actions that read and write fields by their description.
 
+use conntrack::state;
 use openflow::action::SetField;
 use openflow::field::{Format, Prereq, SubField};
 use openflow::text::value_text;
@@ -9,11 +10,24 @@ use packet::key::VLAN_PRESENT;
 use super::Xlate;
 use super::trace::Kind;
 
+/// `ct_state` bits of which one shows that the tracker knows the original direction: new, est, rpl. A valid packet has one of them.
+const CT_VALID: u32 = state::NEW | state::EST | state::RPL;
+
 impl Xlate<'_> {
     /// Un-wildcards bits of a field.
     fn look_at(&mut self, field: FieldId, bits: u128) {
         let old = field.get(&self.mask.0);
         field.set(&mut self.mask.0, old | bits);
+    }
+
+    /// Un-wildcards bits that are written, since what is written and what was there come to one value. Within a `ct()` they are the
+    /// connection's, and noted as such.
+    fn look_at_written(&mut self, field: FieldId, bits: u128) {
+        match (&mut self.on_connection, field) {
+            (Some((mark, _)), FieldId::CtMark) => *mark |= bits as u32,
+            (Some((_, label)), FieldId::CtLabel) => *label |= bits,
+            _ => self.look_at(field, bits),
+        }
     }
 
     /// Un-wildcards bits that are read, and what tells whether the field is there.
@@ -38,6 +52,11 @@ impl Xlate<'_> {
         if nd {
             self.mask.0.tp_src.set(u16::MAX);
             self.mask.0.tp_dst.set(u16::MAX);
+        }
+        if prereq == Prereq::Ct {
+            let state = &mut self.mask.0.ct_state;
+            state.set(state.get() | CT_VALID);
+            return self.flow.ct_state.get() & CT_VALID != 0;
         }
         if matches!(field, FieldId::VlanVid | FieldId::VlanPcp | FieldId::DlVlan | FieldId::DlVlanPcp) {
             let tci = &mut self.mask.0.vlan[0].tci;
@@ -65,7 +84,7 @@ impl Xlate<'_> {
             self.note(Kind::Warn, || format!("unmet prerequisites for {name}, set_field ignored"));
             return;
         }
-        self.look_at(set.field, set.mask);
+        self.look_at_written(set.field, set.mask);
         set.field.info().set_masked(&mut self.flow, set.value, set.mask);
         self.default_tpid();
     }
@@ -82,7 +101,7 @@ impl Xlate<'_> {
         if self.is_hidden_opcode(dst.field) {
             return;
         }
-        self.look_at(dst.field, dst.mask());
+        self.look_at_written(dst.field, dst.mask());
         dst.set(&mut self.flow, value);
         self.default_tpid();
         self.note_value(dst);
@@ -104,7 +123,7 @@ impl Xlate<'_> {
     pub(super) fn move_field(&mut self, src: SubField, dst: SubField) {
         if self.has(dst.field) && self.has(src.field) && !self.is_hidden_opcode(dst.field) {
             self.look_at(src.field, src.mask());
-            self.look_at(dst.field, dst.mask());
+            self.look_at_written(dst.field, dst.mask());
             let value = src.get(&self.flow);
             dst.set(&mut self.flow, value);
             self.default_tpid();

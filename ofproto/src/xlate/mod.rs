@@ -105,6 +105,8 @@ pub(crate) struct Xlate<'a> {
     conntracked: bool,
     /// Within a `ct()`: what `nat()` asked for.
     nat: Option<Nat>,
+    /// Within a `ct()`: the bits of mark and label that were written.
+    on_connection: Option<(u32, u128)>,
     /// Steps left for after a recirculation, collected on the way out of the walk.
     frozen: Option<Vec<Step>>,
     pub(crate) tracer: Option<Tracer>,
@@ -279,6 +281,7 @@ impl<'a> Xlate<'a> {
             was_mpls: false,
             conntracked: false,
             nat: None,
+            on_connection: None,
             frozen: None,
             tracer,
         }
@@ -350,6 +353,11 @@ impl<'a> Xlate<'a> {
         if let Some(why) = self.error {
             self.actions.clear();
             self.actions.push(DpAction::Drop(why));
+        }
+        // Nothing follows that a copy would have to be kept for.
+        while let Some(inner) = self.actions.pop_if(|last| matches!(last, DpAction::Clone(_))) {
+            let DpAction::Clone(inner) = inner else { unreachable!() };
+            self.actions.extend(inner);
         }
         forget_absent(self.input.key, &mut self.mask);
         let looked_at = self.mask;

@@ -109,6 +109,7 @@ impl Xlate<'_> {
         self.ledger.owe(&port.tx);
         self.ledger.owe(&other.rx);
         let place = self.tracer.as_ref().map(super::trace::Tracer::place);
+        let came_from = self.place();
         let saved = self.enter(bridge, number);
         self.enter_bridge_node();
         if self.may_receive_quietly(number) {
@@ -117,6 +118,8 @@ impl Xlate<'_> {
             self.run_action_set();
             self.finish_freezing();
         }
+        self.contain(&came_from);
+        self.conntracked = came_from.conntracked;
         self.leave(saved);
         if let (Some(tracer), Some(place)) = (&mut self.tracer, place) {
             tracer.go(place);
@@ -163,6 +166,22 @@ impl Xlate<'_> {
         }
     }
 
+    /// Where the translation is, to [`contain`](Self::contain) what comes next.
+    pub(super) fn place(&self) -> Place {
+        Place { actions: self.actions.len(), base: self.base, conntracked: self.conntracked }
+    }
+
+    /// Puts what was added since `place` into a `clone` of the packet if it does what no later action undoes: the tracker may have
+    /// translated the packet, and has said something of it.
+    pub(super) fn contain(&mut self, place: &Place) {
+        let lasts = |action: &DpAction| matches!(action, DpAction::Ct(_) | DpAction::CtClear);
+        if self.actions[place.actions..].iter().any(lasts) {
+            let inner = self.actions.split_off(place.actions);
+            self.actions.push(DpAction::Clone(inner.into_boxed_slice()));
+            self.base = place.base;
+        }
+    }
+
     /// Puts what follows into a `clone` of the packet. Returns what [`end_nested`](Self::end_nested) needs.
     pub(super) fn begin_nested(&mut self) -> (Vec<DpAction>, packet::FlowKey) {
         self.commit();
@@ -182,6 +201,13 @@ impl Xlate<'_> {
     pub(super) fn depends_on(&mut self, slot: Slot) {
         self.depends.push(slot);
     }
+}
+
+/// A place in a translation.
+pub(super) struct Place {
+    actions: usize,
+    base: packet::FlowKey,
+    pub(super) conntracked: bool,
 }
 
 /// What is put away while a packet is in another bridge.
@@ -214,6 +240,7 @@ impl<'a> Xlate<'a> {
         self.flow.words_mut()[DP_WORDS..].fill(0);
         FieldId::ActsetOutput.set(&mut self.flow, u128::from(OfPort::UNSET.0));
         self.clear_ct();
+        self.conntracked = false;
         self.depends_on(bridge.config_slot());
         outside
     }

@@ -15,16 +15,16 @@ use proptest::prelude::*;
 use crate::config::{Attachment, BridgeConfig, InterfaceConfig, PortConfig, VlanMode};
 use crate::{Bridge, Filter, Switch};
 
-const SECOND: u64 = 1_000_000_000;
+pub(super) const SECOND: u64 = 1_000_000_000;
 
-struct Rig {
+pub(super) struct Rig {
     switch: Switch,
     bridge: Arc<Bridge>,
 }
 
 impl Rig {
     /// A bridge with ports 1 to 4, which are 11 to 14 in the datapath; the last is an access port of VLAN 7.
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let switch = Switch::new(Arc::new(Stamps::default()), 5);
         let bridge = switch.add_bridge("br0", BridgeConfig::default()).unwrap();
         for n in 1..=4 {
@@ -50,13 +50,26 @@ impl Rig {
         Self { switch, bridge }
     }
 
-    fn add(&self, table: u8, priority: u16, m: Match, instructions: Instructions) {
+    pub(super) fn add(&self, table: u8, priority: u16, m: Match, instructions: Instructions) {
         let fm =
             FlowMod { table_id: Some(table), priority, flow_match: m, instructions, ..FlowMod::default() };
         self.bridge.flow_mods([&fm], SECOND).unwrap();
     }
 
-    fn translate(&self, key: &FlowKey, now_ns: u64) -> Translation {
+    /// A second bridge behind a patch port of the first: that port, the bridge.
+    pub(super) fn patched(&self) -> (OfPort, Arc<Bridge>) {
+        let other = self.switch.add_bridge("br1", BridgeConfig::default()).unwrap();
+        let patch = |bridge: &Bridge, name: &str, peer: &str| {
+            let (name, attachment) = (name.into(), Attachment::Patch(peer.into()));
+            let config =
+                InterfaceConfig { name, attachment, local: false, ofport_request: None, hw_addr: [0; 6] };
+            bridge.add_interface(&config, 0).unwrap()
+        };
+        patch(&other, "b", "a");
+        (patch(&self.bridge, "a", "b"), other)
+    }
+
+    pub(super) fn translate(&self, key: &FlowKey, now_ns: u64) -> Translation {
         let mut out = Translation::default();
         let version = self.bridge.version();
         self.switch.translate(&Miss { key, frame: &[0; 60], version, now_ns, dry: false }, &mut out);
@@ -64,15 +77,15 @@ impl Rig {
     }
 }
 
-fn output(port: u32) -> Action {
+pub(super) fn output(port: u32) -> Action {
     Action::Output { port: OfPort(port), max_len: 0 }
 }
 
-fn set(field: FieldId, value: u128) -> Action {
+pub(super) fn set(field: FieldId, value: u128) -> Action {
     Action::SetField(SetField { field, value, mask: field.info().exact(), form: SetForm::SetField })
 }
 
-fn ipv4(in_port: u32) -> FlowKey {
+pub(super) fn ipv4(in_port: u32) -> FlowKey {
     let mut key = FlowKey { nw_proto: 6, nw_ttl: 64, eth_src: [2, 0, 0, 0, 0, 1], ..FlowKey::default() };
     key.in_port.set(10 + in_port);
     key.eth_type.set(0x0800);

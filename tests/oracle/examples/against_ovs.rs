@@ -105,8 +105,10 @@ fn session(seed: u64, rundir: &str, places: &mut BTreeMap<u16, usize>) -> usize 
     let mut sent = 0;
     for _ in 0..12 {
         let in_port = 1 + rng.below(4) as u16;
-        let frames: Vec<Vec<u8>> =
-            (0..20).map(|_| random::frame(&mut rng)).filter(|frame| !is_later_fragment(frame)).collect();
+        let frames: Vec<Vec<u8>> = (0..20)
+            .map(|_| random::frame(&mut rng, style))
+            .filter(|frame| !is_later_fragment(frame))
+            .collect();
         let mut expected: BTreeMap<u16, Vec<Vec<u8>>> = BTreeMap::new();
         for frame in &frames {
             for (port, frames) in world.packet(in_port, frame, 0).sent {

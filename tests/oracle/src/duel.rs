@@ -4,6 +4,8 @@
 //! packet with a bit flipped that no cached mask looks at, then with one flipped that the mask of the flow that took it does look
 //! at, then the first again. Each is compared.
 
+mod connections;
+
 use std::collections::BTreeMap;
 
 use frames::Rng;
@@ -11,9 +13,11 @@ use packet::FlowKey;
 
 use crate::normal::{Mode, Port};
 use crate::random::{self, Style, TABLES};
+use crate::reply;
 use crate::rig::{Lookups, Rig};
 use crate::rule::{Act, Mod};
-use crate::world::{Outcome, World};
+use crate::tracking::Connections;
+use crate::world::{Outcome, TrackCounts, World};
 
 const MS: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MS;
@@ -41,12 +45,34 @@ pub struct Tally {
     pub hits: u64,
     /// Packets that were translated.
     pub misses: u64,
+    /// Sessions with connection tracking, and what came of it. Their flips are not in `outside`: what the cached mask of a packet that comes
+    /// in does not look at may be looked at when it comes back from the tracker.
+    pub ct_sessions: u64,
+    /// Times that a packet went through the tracker.
+    pub tracked: u64,
+    /// Of those, how often it belonged to an established connection.
+    pub established: u64,
+    /// Of those, how often its addresses were translated.
+    pub translated: u64,
+    /// Of those, how often it was related to another connection.
+    pub related: u64,
+    /// Of those, how often it made no sense.
+    pub invalid: u64,
+    /// Hits and misses of sessions with connection tracking.
+    pub ct_hits: u64,
+    /// See `ct_hits`.
+    pub ct_misses: u64,
 }
 
 impl Tally {
     /// The share of packets that the caches answered.
     pub fn hit_share(&self) -> f64 {
         self.hits as f64 / (self.hits + self.misses).max(1) as f64
+    }
+
+    /// The same of the sessions with connection tracking.
+    pub fn ct_hit_share(&self) -> f64 {
+        self.ct_hits as f64 / (self.ct_hits + self.ct_misses).max(1) as f64
     }
 
     /// Adds another run.
@@ -62,6 +88,14 @@ impl Tally {
             (&mut self.inside, other.inside),
             (&mut self.hits, other.hits),
             (&mut self.misses, other.misses),
+            (&mut self.ct_sessions, other.ct_sessions),
+            (&mut self.tracked, other.tracked),
+            (&mut self.established, other.established),
+            (&mut self.translated, other.translated),
+            (&mut self.related, other.related),
+            (&mut self.invalid, other.invalid),
+            (&mut self.ct_hits, other.ct_hits),
+            (&mut self.ct_misses, other.ct_misses),
         ];
         pairs.into_iter().for_each(|(mine, theirs)| *mine += theirs);
     }
@@ -74,8 +108,16 @@ impl std::fmt::Display for Tally {
             f,
             "{cases} cases in {sessions} sessions, {packets} packets ({forwarded} forwarded), {changes} changes, \
              bits flipped outside the cached mask {outside} (hits {outside_hits}), inside {inside}, \
-             cache-hit share {:.1} %",
-            100.0 * self.hit_share()
+             cache-hit share {:.1} %; {} sessions with connection tracking: {} times through the tracker ({} established, \
+             {} translated, {} related, {} invalid), cache-hit share {:.1} %",
+            100.0 * self.hit_share(),
+            self.ct_sessions,
+            self.tracked,
+            self.established,
+            self.translated,
+            self.related,
+            self.invalid,
+            100.0 * self.ct_hit_share()
         )
     }
 }
@@ -90,6 +132,10 @@ struct Duel {
     now_ns: u64,
     /// Frames that come again and again, with the ports they come in at.
     known: Vec<(u16, Vec<u8>)>,
+    /// Frames that went out lately, with the ports they left by: who got them may answer.
+    heard: Vec<(u16, Vec<u8>)>,
+    /// The trackers are swept each on its own: there is no limit that would tell.
+    sweeps: bool,
     history: Vec<String>,
     tally: Tally,
 }
@@ -100,13 +146,17 @@ struct Duel {
 /// When the two sides differ: with what was done last, and with what on each side.
 pub fn session(seed: u64, cases: u64) -> Tally {
     let mut rng = Rng::new(seed);
-    let style = Style::new(&mut rng);
+    let mut style = Style::new(&mut rng);
+    if is_tracking(seed) {
+        style = style.tracking(&mut rng);
+    }
     let ports: BTreeMap<u16, Port> = (1..=random::PORTS).map(|n| (n, random_port(&mut rng))).collect();
     let vlan_limit = rng.pick(&[1, 2]);
-    let rig = Rig::new(&mut rng, &ports, vlan_limit);
-    let world = World::new(ports, vlan_limit);
-    let (known, history, tally) = (Vec::new(), Vec::new(), Tally { sessions: 1, ..Tally::default() });
-    let mut duel = Duel { rng, world, rig, style, now_ns: SECOND, known, history, tally };
+    let rig = Rig::new(&mut rng, &ports, vlan_limit, seed);
+    let world = World { connections: Connections::new(seed), ..World::new(ports, vlan_limit) };
+    let (known, heard, history) = (Vec::new(), Vec::new(), Vec::new());
+    let (tally, now_ns) = (Tally { sessions: 1, ..Tally::default() }, SECOND);
+    let mut duel = Duel { rng, world, rig, style, now_ns, known, heard, sweeps: true, history, tally };
     duel.begin();
     for _ in 0..cases {
         duel.disturb();
@@ -114,7 +164,28 @@ pub fn session(seed: u64, cases: u64) -> Tally {
     }
     duel.compare_counters();
     let Lookups { hit, missed } = duel.rig.lookups();
-    Tally { hits: hit, misses: missed, ..duel.tally }
+    let tally = Tally { hits: hit, misses: missed, ..duel.tally };
+    if !style.ct {
+        return tally;
+    }
+    duel.compare_connections();
+    let TrackCounts { all, established, translated, related, invalid } = duel.world.tracked;
+    Tally {
+        ct_sessions: 1,
+        tracked: all,
+        established,
+        translated,
+        related,
+        invalid,
+        ct_hits: hit,
+        ct_misses: missed,
+        ..tally
+    }
+}
+
+/// Whether a session has connection tracking. Drawn apart, so that the others stay what they were without it.
+fn is_tracking(seed: u64) -> bool {
+    Rng::new(seed ^ 0x637f).one_in(2)
 }
 
 fn random_port(rng: &mut Rng) -> Port {
@@ -173,6 +244,9 @@ impl Duel {
             13..15 => self.compare_counters(),
             _ => {}
         }
+        if self.style.ct {
+            self.disturb_connections();
+        }
     }
 
     /// Fills the tables.
@@ -182,6 +256,9 @@ impl Duel {
                 let spec = random::last_resort(&mut self.rng, self.style, table);
                 self.commit(&[Mod::Add(spec)]);
             }
+        }
+        if self.style.ct {
+            self.begin_tracking();
         }
         for _ in 0..8 {
             self.change_tables();
@@ -231,6 +308,9 @@ impl Duel {
 
     fn case(&mut self) {
         self.tally.cases += 1;
+        if self.style.ct && self.rng.one_in(2) {
+            self.answer();
+        }
         let (in_port, frame) = self.draw();
         self.compare(in_port, &frame);
         let masks = self.masks_of(in_port, &frame);
@@ -238,8 +318,10 @@ impl Duel {
         if let Some(flipped) = outside {
             let before = self.rig.lookups();
             self.compare(in_port, &flipped);
-            self.tally.outside += 1;
-            self.tally.outside_hits += u64::from(self.rig.lookups().missed == before.missed);
+            if !self.style.ct {
+                self.tally.outside += 1;
+                self.tally.outside_hits += u64::from(self.rig.lookups().missed == before.missed);
+            }
         }
         if let Some(flipped) = inside {
             self.tally.inside += 1;
@@ -255,16 +337,24 @@ impl Duel {
     fn draw(&mut self) -> (u16, Vec<u8>) {
         let port = 1 + self.rng.below(usize::from(random::PORTS)) as u16;
         if self.known.len() < 6 || self.rng.one_in(12) {
-            let frame = random::frame(&mut self.rng);
-            if self.known.len() >= 6 {
-                let place = self.rng.below(self.known.len());
-                self.known.remove(place);
+            let mut frame = random::frame(&mut self.rng, self.style);
+            while self.is_unfit(&frame) {
+                frame = random::frame(&mut self.rng, self.style);
             }
-            self.known.push((port, frame));
+            self.learn(port, frame);
         }
         let place = self.rng.below(self.known.len());
         let (port, frame) = &self.known[place];
         (*port, frame.clone())
+    }
+
+    /// Keeps a frame to come again, instead of another.
+    fn learn(&mut self, port: u16, frame: Vec<u8>) {
+        if self.known.len() >= 6 {
+            let place = self.rng.below(self.known.len());
+            self.known.remove(place);
+        }
+        self.known.push((port, frame));
     }
 
     fn key(&self, in_port: u16, frame: &[u8]) -> FlowKey {
@@ -294,6 +384,12 @@ impl Duel {
             let at = self.rng.below(frame.len().min(80));
             flipped[at] ^= 1 << self.rng.below(8);
             random::clear_dei(&mut flipped);
+            if self.style.ct && !self.rng.one_in(4) {
+                reply::mend(&mut flipped);
+            }
+            if self.is_unfit(&flipped) {
+                continue;
+            }
             let other = self.key(in_port, &flipped);
             let looked_at = masks.iter().any(|mask| !mask.matches(&key, &other));
             let place = if looked_at { &mut inside } else { &mut outside };
@@ -310,22 +406,15 @@ impl Duel {
             return;
         }
         let mut frames = vec![frame.to_vec()];
-        frames.extend((0..self.rng.below(40)).map(|_| {
+        for _ in 0..self.rng.below(40) {
             let mut other = frame.to_vec();
             let at = self.rng.below(frame.len().min(60));
             other[at] ^= 1 << self.rng.below(8);
             random::clear_dei(&mut other);
-            other
-        }));
-        self.note(format!("a burst of {} from {in_port} like {frame:02x?}", frames.len()));
-        let mut expected = Outcome::default();
-        for frame in &frames {
-            let one = self.world.packet(in_port, frame, self.now_ns);
-            for (port, sent) in one.sent {
-                expected.sent.entry(port).or_default().extend(sent);
-            }
-            expected.punted.extend(one.punted);
+            frames.push(if self.is_unfit(&other) { frame.to_vec() } else { other });
         }
+        self.note(format!("a burst of {} from {in_port} like {frame:02x?}", frames.len()));
+        let expected = self.world.packets(in_port, &frames, self.now_ns);
         let found = self.rig.send(in_port, &frames, self.now_ns);
         self.judge(frames.len(), &expected, &found);
     }
@@ -336,6 +425,10 @@ impl Duel {
         let expected = self.world.packet(in_port, frame, self.now_ns);
         let found = self.rig.send(in_port, std::slice::from_ref(&frame.to_vec()), self.now_ns);
         self.judge(1, &expected, &found);
+        if self.style.ct {
+            self.hear(&expected);
+            self.compare_connections();
+        }
     }
 
     fn judge(&mut self, packets: usize, expected: &Outcome, found: &Outcome) {

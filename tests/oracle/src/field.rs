@@ -61,14 +61,59 @@ pub enum Slot {
     Tha,
     /// Neighbour discovery target.
     NdTarget,
+    /// Connection state.
+    CtState,
+    /// Zone.
+    CtZone,
+    /// Mark of the connection.
+    CtMark,
+    /// Label of the connection.
+    CtLabel,
+    /// Original direction: protocol.
+    CtProto,
+    /// Original direction: IPv4 source.
+    CtNwSrc,
+    /// Original direction: IPv4 destination.
+    CtNwDst,
+    /// Original direction: IPv6 source.
+    CtIp6Src,
+    /// Original direction: IPv6 destination.
+    CtIp6Dst,
+    /// Original direction: source port or ICMP type.
+    CtTpSrc,
+    /// Original direction: destination port or ICMP code.
+    CtTpDst,
+}
+
+impl Slot {
+    /// Those that the connection tracker fills.
+    pub const CT: [Self; 11] = [
+        Self::CtState,
+        Self::CtZone,
+        Self::CtMark,
+        Self::CtLabel,
+        Self::CtProto,
+        Self::CtNwSrc,
+        Self::CtNwDst,
+        Self::CtIp6Src,
+        Self::CtIp6Dst,
+        Self::CtTpSrc,
+        Self::CtTpDst,
+    ];
 }
 
 /// Number of slots.
-pub const SLOTS: usize = Slot::NdTarget as usize + 1;
+pub const SLOTS: usize = Slot::CtTpDst as usize + 1;
 
 /// The values of a packet and its pipeline.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Values([u128; SLOTS]);
+
+impl Default for Values {
+    fn default() -> Self {
+        Self([0; SLOTS])
+    }
+}
 
 impl std::ops::Index<Slot> for Values {
     type Output = u128;
@@ -114,6 +159,8 @@ pub enum Family {
     Solicitation,
     /// Neighbour advertisement.
     Advertisement,
+    /// Packets of which the connection tracker knows the original direction.
+    Tracked,
 }
 
 /// What masks a field takes.
@@ -226,12 +273,36 @@ pub static FIELDS: &[Field] = &[
     row("nd_tll", FieldId::NdTll, Slot::Tha, 48, F::Advertisement, Any),
 ];
 
+/// The fields of connection tracking. Apart, so that what is drawn from the others stays the same whether or not there are these.
+pub static CT_FIELDS: &[Field] = &[
+    fixed(row("ct_state", FieldId::CtState, Slot::CtState, 8, F::Any, Any)),
+    fixed(row("ct_zone", FieldId::CtZone, Slot::CtZone, 16, F::Any, Exact)),
+    fixed(row("ct_mark", FieldId::CtMark, Slot::CtMark, 32, F::Any, Any)),
+    fixed(row("ct_label", FieldId::CtLabel, Slot::CtLabel, 128, F::Any, Any)),
+    fixed(row("ct_nw_proto", FieldId::CtNwProto, Slot::CtProto, 8, F::Tracked, Exact)),
+    fixed(row("ct_nw_src", FieldId::CtNwSrc, Slot::CtNwSrc, 32, F::Tracked, Any)),
+    fixed(row("ct_nw_dst", FieldId::CtNwDst, Slot::CtNwDst, 32, F::Tracked, Any)),
+    fixed(row("ct_ipv6_src", FieldId::CtIpv6Src, Slot::CtIp6Src, 128, F::Tracked, Any)),
+    fixed(row("ct_ipv6_dst", FieldId::CtIpv6Dst, Slot::CtIp6Dst, 128, F::Tracked, Any)),
+    fixed(row("ct_tp_src", FieldId::CtTpSrc, Slot::CtTpSrc, 16, F::Tracked, Any)),
+    fixed(row("ct_tp_dst", FieldId::CtTpDst, Slot::CtTpDst, 16, F::Tracked, Any)),
+];
+
+/// The place of a field in matches.
+pub fn order(field: &Field) -> usize {
+    FIELDS.iter().chain(CT_FIELDS).position(|other| other == field).unwrap_or(usize::MAX)
+}
+
 /// The field of this name.
 ///
 /// # Panics
 /// When there is none: names are written by programmers.
 pub fn field(name: &str) -> &'static Field {
-    FIELDS.iter().find(|field| field.name == name).unwrap_or_else(|| panic!("no field {name}"))
+    FIELDS
+        .iter()
+        .chain(CT_FIELDS)
+        .find(|field| field.name == name)
+        .unwrap_or_else(|| panic!("no field {name}"))
 }
 
 #[cfg(test)]
@@ -240,7 +311,7 @@ mod tests {
 
     #[test]
     fn names_are_those_of_the_program_under_test() {
-        for field in FIELDS {
+        for field in FIELDS.iter().chain(CT_FIELDS) {
             let id = if field.id == FieldId::InPortOxm { FieldId::InPort } else { field.id };
             assert_eq!(FieldId::by_name(field.name), Some(id), "{}", field.name);
         }

@@ -2,7 +2,8 @@
 
 use frames::{Rng, random};
 
-use crate::field::{FIELDS, Family, Field, Masks, Slot, field};
+use crate::field::{FIELDS, Family, Field, Masks, Slot, field, order};
+use crate::random_ct;
 use crate::rule::{Act, Doing, Mod, Spec, Term, Terms};
 use crate::world::{World, overlap};
 
@@ -52,6 +53,11 @@ pub struct Style {
     pub instructions: bool,
     /// Rules with time-outs.
     pub timeouts: bool,
+    /// Connection tracking.
+    pub ct: bool,
+    /// Address translation. Addresses and ports are then changed in no other way: what follows a translating `ct()` in the same
+    /// walk does not know what it changed.
+    pub nat: bool,
 }
 
 impl Style {
@@ -62,7 +68,14 @@ impl Style {
             edits: !rng.one_in(4),
             instructions: !rng.one_in(3),
             timeouts: rng.one_in(3),
+            ct: false,
+            nat: false,
         }
+    }
+
+    /// The same, with connection tracking.
+    pub fn tracking(self, rng: &mut Rng) -> Self {
+        Self { ct: true, nat: rng.one_in(2), ..self }
     }
 }
 
@@ -92,7 +105,7 @@ fn value(rng: &mut Rng, field: &Field) -> u128 {
 }
 
 /// A mask that the field takes; never empty.
-fn mask(rng: &mut Rng, field: &Field) -> u128 {
+pub(crate) fn mask(rng: &mut Rng, field: &Field) -> u128 {
     if field.masks == Masks::Exact {
         return field.ones();
     }
@@ -116,8 +129,11 @@ fn term(rng: &mut Rng, field: &'static Field) -> Term {
 }
 
 /// A match, and the families of fields that packets which meet it have.
-pub fn terms(rng: &mut Rng) -> (Terms, &'static [Family]) {
-    let (fixed, families) = rng.pick(KINDS);
+pub fn terms(rng: &mut Rng, style: Style) -> (Terms, &'static [Family]) {
+    let (mut fixed, mut families) = rng.pick(KINDS);
+    while style.ct && !families.contains(&Family::Ip) && !rng.one_in(3) {
+        (fixed, families) = rng.pick(KINDS);
+    }
     let mut out: Terms = fixed
         .iter()
         .map(|(name, value)| {
@@ -134,17 +150,17 @@ pub fn terms(rng: &mut Rng) -> (Terms, &'static [Family]) {
             out.push(term(rng, field));
         }
     }
-    out.sort_by_key(|term| FIELDS.iter().position(|field| field == term.field));
+    out.sort_by_key(|term| order(term.field));
     (out, families)
 }
 
 /// What an action list is made for.
 #[derive(Clone, Copy)]
-struct Place {
-    table: u8,
-    families: &'static [Family],
-    style: Style,
-    depth: usize,
+pub(crate) struct Place {
+    pub(crate) table: u8,
+    pub(crate) families: &'static [Family],
+    pub(crate) style: Style,
+    pub(crate) depth: usize,
 }
 
 impl Place {
@@ -152,7 +168,7 @@ impl Place {
         field.family == Family::Any || self.families.contains(&field.family)
     }
 
-    fn field(&self, rng: &mut Rng, writable: bool) -> &'static Field {
+    pub(crate) fn field(&self, rng: &mut Rng, writable: bool) -> &'static Field {
         loop {
             let field = &FIELDS[rng.below(FIELDS.len())];
             let plain =
@@ -161,6 +177,7 @@ impl Place {
                 && (field.writable || !writable)
                 && (plain || self.style.edits)
                 && field.bits <= 64
+                && !(writable && self.style.nat && is_endpoint(field))
             {
                 return field;
             }
@@ -168,11 +185,11 @@ impl Place {
     }
 }
 
-fn register(rng: &mut Rng) -> &'static Field {
+pub(crate) fn register(rng: &mut Rng) -> &'static Field {
     field(rng.pick(&["reg0", "reg1", "reg2", "reg3"]))
 }
 
-fn output(rng: &mut Rng, style: Style) -> Act {
+pub(crate) fn output(rng: &mut Rng, style: Style) -> Act {
     match rng.below(16) {
         0 => Act::InPort,
         1 if rng.one_in(2) => Act::All,
@@ -186,7 +203,7 @@ fn output(rng: &mut Rng, style: Style) -> Act {
 fn set(rng: &mut Rng, place: Place) -> Act {
     let mut field = place.field(rng, true);
     // Whole IPv6 addresses cannot be read into registers but can be set.
-    if rng.one_in(4) && place.style.edits && place.has(crate::field::field("ipv6_src")) {
+    if rng.one_in(4) && place.style.edits && !place.style.nat && place.has(crate::field::field("ipv6_src")) {
         field = crate::field::field(rng.pick(&["ipv6_src", "ipv6_dst"]));
     }
     let mut set = term(rng, field);
@@ -195,6 +212,11 @@ fn set(rng: &mut Rng, place: Place) -> Act {
         (set.value, set.mask) = (set.value.max(1), field.ones());
     }
     Act::Set(set)
+}
+
+/// Whether address translation may change it.
+fn is_endpoint(field: &Field) -> bool {
+    is_port(field) || matches!(field.slot, Slot::NwSrc | Slot::NwDst | Slot::Ip6Src | Slot::Ip6Dst)
 }
 
 fn is_port(field: &Field) -> bool {
@@ -224,6 +246,9 @@ fn edit(rng: &mut Rng, place: Place) -> Act {
 }
 
 fn act(rng: &mut Rng, place: Place) -> Act {
+    if place.style.ct && place.families.contains(&Family::Ip) && rng.one_in(3) {
+        return random_ct::act(rng, place);
+    }
     match rng.below(24) {
         0..3 if place.table + 1 < TABLES => {
             let from = rng.one_in(4).then(|| 1 + rng.below(usize::from(PORTS)) as u16);
@@ -276,7 +301,10 @@ fn written(rng: &mut Rng, place: Place) -> Act {
 
 /// A rule.
 pub fn spec(rng: &mut Rng, style: Style) -> Spec {
-    let (terms, families) = terms(rng);
+    let (mut terms, families) = terms(rng, style);
+    if style.ct {
+        random_ct::add_terms(rng, families, &mut terms);
+    }
     let table = rng.below(usize::from(TABLES)).min(rng.below(usize::from(TABLES))) as u8;
     let place = Place { table, families, style, depth: 0 };
     let timeout = |rng: &mut Rng| if style.timeouts && rng.one_in(3) { 1 + rng.below(20) as u16 } else { 0 };
@@ -365,14 +393,20 @@ fn families_of(terms: &Terms) -> &'static [Family] {
 /// A match with some of the terms, which every packet meets that meets all; none that others presuppose is left out.
 fn fewer(rng: &mut Rng, terms: &Terms) -> Terms {
     let kept = |term: &Term| {
-        let needed = matches!(term.field.slot, Slot::EthType | Slot::Proto | Slot::TpSrc | Slot::TpDst);
+        let needed = matches!(
+            term.field.slot,
+            Slot::EthType | Slot::Proto | Slot::TpSrc | Slot::TpDst | Slot::CtState
+        );
         needed.then_some(*term)
     };
     terms.iter().filter_map(|term| kept(term).or_else(|| rng.one_in(2).then_some(*term))).collect()
 }
 
 /// A frame of at least an Ethernet header, now and then a spoilt one.
-pub fn frame(rng: &mut Rng) -> Vec<u8> {
+pub fn frame(rng: &mut Rng, style: Style) -> Vec<u8> {
+    if style.ct && !rng.one_in(5) {
+        return random_ct::frame(rng);
+    }
     let mut out = random::frame(rng).build();
     if rng.one_in(8) {
         random::spoil(rng, &mut out);

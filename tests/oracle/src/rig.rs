@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use conntrack::Tracker;
 use datapath::action::PortNo;
 use datapath::port::memory::Wires;
 use datapath::port::{PortKind, PortSpec};
@@ -59,12 +60,12 @@ fn config(rng: &mut Rng) -> Config {
 }
 
 impl Rig {
-    /// A switch with these ports and no rules.
+    /// A switch with these ports and no rules. `seed` is the connection tracker's.
     ///
     /// # Panics
     /// When the switch refuses to be set up: the test cannot begin.
-    pub fn new(rng: &mut Rng, ports: &BTreeMap<u16, Port>, vlan_limit: usize) -> Self {
-        let config = Config { vlan_limit, ..config(rng) };
+    pub fn new(rng: &mut Rng, ports: &BTreeMap<u16, Port>, vlan_limit: usize, seed: u64) -> Self {
+        let config = Config { vlan_limit, seed, ..config(rng) };
         let (datapath, mut workers) = Datapath::manual(config).expect("a datapath");
         let worker = workers.pop().expect("a worker");
         let switch = Arc::new(Switch::new(datapath.stamps().clone(), rng.bits()));
@@ -179,6 +180,11 @@ impl Rig {
     pub fn sweep(&mut self, now_ns: u64) {
         self.datapath.sweep_flows();
         self.worker.settle(now_ns);
+    }
+
+    /// The connection tracker.
+    pub fn tracker(&self) -> &Tracker {
+        self.datapath.tracker()
     }
 
     /// All rules.

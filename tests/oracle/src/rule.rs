@@ -2,8 +2,11 @@
 //! `ovs-ofctl` (`Display`).
 
 use std::fmt;
+use std::net::IpAddr;
 
-use openflow::action::{Action, Controller, DecTtl, Resubmit, SetField, SetForm};
+use openflow::action::{
+    self, Action, Controller, CtRange, CtZone, DecTtl, NatFlags, Resubmit, SetField, SetForm,
+};
 use openflow::{FlowMod, FlowModCommand, Instructions, OfPort, SubField};
 
 use crate::field::{Field, Slot, Values};
@@ -78,6 +81,53 @@ pub enum Act {
     Pop(&'static Field),
     /// Stop.
     Exit,
+    /// Through the connection tracker.
+    Ct(Box<Ct>),
+    /// Forget what the connection tracker said.
+    CtClear,
+}
+
+/// Where the zone of a [`Ct`] comes from.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Zone {
+    /// A number.
+    Number(u16),
+    /// 16 bits of a field, from this one on.
+    Field(&'static Field, u16),
+}
+
+/// Through the connection tracker.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Ct {
+    /// Keep the connection.
+    pub commit: bool,
+    /// Replace one of the other direction.
+    pub force: bool,
+    /// Zone.
+    pub zone: Zone,
+    /// Where a copy goes on, tracked.
+    pub table: Option<u8>,
+    /// Translation.
+    pub nat: Option<Nat>,
+    /// What is written to mark and label of the connection: [`Act::Set`] and [`Act::Move`].
+    pub exec: Vec<Act>,
+}
+
+/// Address translation: as the connection says (`side` is `None`), or to a range.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Nat {
+    /// True for the source.
+    pub source: Option<bool>,
+    /// First and last address.
+    pub addrs: Option<(IpAddr, IpAddr)>,
+    /// First and last port.
+    pub ports: Option<(u16, u16)>,
+    /// By a hash.
+    pub hash: bool,
+    /// At random.
+    pub random: bool,
+    /// The same for a client.
+    pub persistent: bool,
 }
 
 /// What a rule does.
@@ -179,7 +229,38 @@ fn to_action(act: &Act) -> Action {
         Act::Push(field) => Action::StackPush(whole(field)),
         Act::Pop(field) => Action::StackPop(whole(field)),
         Act::Exit => Action::Exit,
+        Act::Ct(ct) => Action::Ct(Box::new(to_ct(ct))),
+        Act::CtClear => Action::CtClear,
     }
+}
+
+fn to_ct(ct: &Ct) -> action::Ct {
+    let nat = ct.nat.as_ref().map(to_nat);
+    action::Ct {
+        commit: ct.commit,
+        force: ct.force,
+        zone: match ct.zone {
+            Zone::Number(zone) => CtZone::Number(zone),
+            Zone::Field(field, ofs) => CtZone::Field(SubField { field: field.id, ofs, n_bits: 16 }),
+        },
+        recirc_table: ct.table,
+        alg: 0,
+        actions: nat.into_iter().chain(ct.exec.iter().map(to_action)).collect(),
+    }
+}
+
+fn to_nat(nat: &Nat) -> Action {
+    let wanted = [
+        (nat.source == Some(true), NatFlags::SRC),
+        (nat.source == Some(false), NatFlags::DST),
+        (nat.persistent, NatFlags::PERSISTENT),
+        (nat.hash, NatFlags::HASH),
+        (nat.random, NatFlags::RANDOM),
+    ];
+    let flags = wanted.iter().filter(|(is, _)| *is).fold(0, |flags, (_, flag)| flags | flag);
+    let addr = nat.addrs.map(|(min, max)| CtRange { min, max: Some(max) });
+    let ports = nat.ports.map(|(min, max)| CtRange { min, max: Some(max) });
+    Action::Nat(action::Nat { flags: NatFlags(flags), range: action::NatRange { addr, ports } })
 }
 
 /// The instructions of the model under test.
@@ -298,6 +379,8 @@ impl fmt::Display for Act {
             Self::Push(field) => write!(f, "push:{}[]", field.name),
             Self::Pop(field) => write!(f, "pop:{}[]", field.name),
             Self::Exit => write!(f, "exit"),
+            // The text of these is not what is under test.
+            Self::Ct(_) | Self::CtClear => write!(f, "{}", to_action(self)),
         }
     }
 }

@@ -60,6 +60,12 @@ impl View {
         view
     }
 
+    /// Where an IP packet has its network header, its transport header and its end.
+    pub fn layout(&self) -> Option<(usize, usize, usize)> {
+        let Headers { l3, l4, end, .. } = self.headers;
+        (l4 != 0).then_some((l3, l4, end))
+    }
+
     fn word(&self, at: usize) -> u16 {
         number(&self.bytes[at..at + 2]) as u16
     }

@@ -1,14 +1,21 @@
 //! The interpreter: tables scanned line by line, actions done to bytes. No cache, no classifier, no masks of what was looked at.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::field::{Family, Field, Slot};
 use crate::normal::{Macs, Port};
-use crate::rule::{Act, Doing, Mod, Spec, Terms, is_within, meets};
+use crate::rule::{Act, Ct, Doing, Mod, Spec, Terms, is_within, meets};
+use crate::tracking::{self, Carried, Connections};
 use crate::view::View;
 
 /// How deep resubmits may nest.
 const MAX_DEPTH: usize = 64;
+/// How often a packet may come back from the connection tracker.
+const MAX_ROUNDS: usize = 8;
+/// How many packets may come back of one batch.
+const MAX_FORKS: usize = 1024;
+/// How many packets are taken in at once.
+const BATCH: usize = 32;
 
 /// Why a packet goes to the controller, as OpenFlow numbers it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,6 +72,25 @@ pub struct World {
     pub tables: BTreeMap<u8, TableCounts>,
     /// VLAN tags that are looked at.
     pub vlan_limit: usize,
+    /// The connection tracker.
+    pub connections: Connections,
+    /// What it was asked.
+    pub tracked: TrackCounts,
+}
+
+/// What came of packets that went through the connection tracker.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct TrackCounts {
+    /// All.
+    pub all: u64,
+    /// Those of established connections.
+    pub established: u64,
+    /// Those whose addresses are translated.
+    pub translated: u64,
+    /// Those related to another connection.
+    pub related: u64,
+    /// Those that made no sense.
+    pub invalid: u64,
 }
 
 /// One packet on its way.
@@ -80,6 +106,13 @@ struct Walk {
     depth: usize,
     over: bool,
     out: Outcome,
+    carried: Carried,
+    /// The pipeline sees what the connection tracker said.
+    tracked: bool,
+    /// How often it came back from the connection tracker.
+    round: usize,
+    /// Copies that go on when this packet is done.
+    forks: Vec<Walk>,
 }
 
 /// Whether a list of actions goes on.
@@ -93,7 +126,8 @@ impl World {
     /// A switch without rules.
     pub fn new(ports: BTreeMap<u16, Port>, vlan_limit: usize) -> Self {
         let (rules, macs, tables) = (Vec::new(), Macs::default(), BTreeMap::new());
-        Self { rules, ports, macs, tables, vlan_limit }
+        let (connections, tracked) = (Connections::new(0), TrackCounts::default());
+        Self { rules, ports, macs, tables, vlan_limit, connections, tracked }
     }
 
     /// Changes the tables.
@@ -134,23 +168,31 @@ impl World {
 
     /// Treats a packet.
     pub fn packet(&mut self, in_port: u16, frame: &[u8], now_ns: u64) -> Outcome {
-        let mut view = View::new(frame, self.vlan_limit);
-        view.values[Slot::InPort] = u128::from(in_port);
-        let mut walk = Walk {
-            view,
-            in_port,
-            table: 0,
-            len: frame.len() as u64,
-            now_ns,
-            set: Vec::new(),
-            stack: Vec::new(),
-            depth: 0,
-            over: false,
-            out: Outcome::default(),
-        };
-        self.look_up(&mut walk, 0);
-        self.action_set(&mut walk);
-        walk.out
+        self.packets(in_port, &[frame.to_vec()], now_ns)
+    }
+
+    /// Treats packets that wait at a port. Those of one batch first go once through the tables, then those that come back of it from
+    /// the connection tracker, and so on.
+    pub fn packets(&mut self, in_port: u16, frames: &[Vec<u8>], now_ns: u64) -> Outcome {
+        let mut out = Outcome::default();
+        for batch in frames.chunks(BATCH) {
+            let mut queue: VecDeque<Walk> =
+                batch.iter().map(|frame| Walk::new(frame, in_port, self.vlan_limit, now_ns)).collect();
+            let mut left = MAX_FORKS;
+            while let Some(mut walk) = queue.pop_front() {
+                let table = walk.table;
+                self.look_up(&mut walk, table);
+                self.action_set(&mut walk);
+                let forks = walk.forks.len().min(left);
+                left -= forks;
+                queue.extend(walk.forks.into_iter().take(forks).filter(|fork| fork.round <= MAX_ROUNDS));
+                for (port, sent) in walk.out.sent {
+                    out.sent.entry(port).or_default().extend(sent);
+                }
+                out.punted.extend(walk.out.punted);
+            }
+        }
+        out
     }
 
     /// Finds the rule of a table and does what it says.
@@ -258,8 +300,29 @@ impl World {
                 }
             }
             Act::Exit => walk.over = true,
+            Act::Ct(ct) => self.ct(walk, ct),
+            Act::CtClear => {
+                if std::mem::take(&mut walk.tracked) {
+                    walk.carried = Carried::default();
+                }
+                walk.clear_ct();
+            }
         }
         Flow::On
+    }
+
+    /// The packet goes through the tracker, and so goes on, unseen by the pipeline; a copy comes back that sees.
+    fn ct(&mut self, walk: &mut Walk, ct: &Ct) {
+        let request = tracking::request(ct, &walk.view.values, |field| walk.has(field));
+        let said = self.connections.track(&walk.view, walk.carried, &request, walk.now_ns);
+        self.tracked.add(&said);
+        (walk.view.bytes, walk.carried) = (said.bytes, said.carried);
+        if let Some(table) = ct.table {
+            let fork = walk.fork(table, &said.values, self.vlan_limit);
+            walk.forks.push(fork);
+        }
+        walk.clear_ct();
+        walk.tracked = false;
     }
 
     fn resubmit(&mut self, walk: &mut Walk, from: Option<u16>, table: u8) {
@@ -279,9 +342,11 @@ impl World {
     /// Does actions to a copy, and then a copy of the action set; what was sent, punted and counted stays, and so does `exit`.
     fn clone_of(&mut self, walk: &mut Walk, acts: &[Act]) {
         let (view, set, stack) = (walk.view.clone(), walk.set.clone(), walk.stack.clone());
+        let (carried, tracked) = (walk.carried, walk.tracked);
         self.acts(walk, acts);
         self.action_set(walk);
         (walk.view, walk.set, walk.stack) = (view, set, stack);
+        (walk.carried, walk.tracked) = (carried, tracked);
     }
 
     fn output(&mut self, walk: &mut Walk, port: u16) {
@@ -355,7 +420,58 @@ pub fn overlap(a: &Terms, b: &Terms) -> bool {
     })
 }
 
+impl TrackCounts {
+    fn add(&mut self, said: &tracking::Said) {
+        let state =
+            said.values.iter().find(|(slot, _)| *slot == Slot::CtState).map_or(0, |(_, state)| *state);
+        self.all += 1;
+        self.established += u64::from(state & 2 != 0);
+        self.related += u64::from(state & 4 != 0);
+        self.invalid += u64::from(state & 0x10 != 0);
+        self.translated += u64::from(state & 0xc0 != 0);
+    }
+}
+
 impl Walk {
+    /// A packet that comes in.
+    fn new(frame: &[u8], in_port: u16, vlan_limit: usize, now_ns: u64) -> Self {
+        let mut view = View::new(frame, vlan_limit);
+        view.values[Slot::InPort] = u128::from(in_port);
+        Self {
+            view,
+            in_port,
+            table: 0,
+            len: frame.len() as u64,
+            now_ns,
+            set: Vec::new(),
+            stack: Vec::new(),
+            depth: 0,
+            over: false,
+            out: Outcome::default(),
+            carried: Carried::default(),
+            tracked: false,
+            round: 0,
+            forks: Vec::new(),
+        }
+    }
+
+    /// A copy that comes in anew, and sees what the tracker said.
+    fn fork(&self, table: u8, said: &[(Slot, u128)], vlan_limit: usize) -> Self {
+        let mut fork = Self::new(&self.view.bytes, self.in_port, vlan_limit, self.now_ns);
+        for slot in [Slot::Metadata, Slot::Reg0, Slot::Reg1, Slot::Reg2, Slot::Reg3] {
+            fork.view.values[slot] = self.view.values[slot];
+        }
+        for (slot, value) in said {
+            fork.view.values[*slot] = *value;
+        }
+        let (set, stack) = (self.set.clone(), self.stack.clone());
+        Self { table, set, stack, carried: self.carried, tracked: true, round: self.round + 1, ..fork }
+    }
+
+    fn clear_ct(&mut self) {
+        Slot::CT.into_iter().for_each(|slot| self.view.values[slot] = 0);
+    }
+
     fn punt(&mut self, reason: Reason) {
         self.out.punted.push((reason as u8, self.view.bytes.clone()));
     }
@@ -391,6 +507,8 @@ impl Walk {
             Family::Sctp => ip && proto == 132 && first,
             Family::Icmp4 => kind == 0x0800 && proto == 1 && first,
             Family::Icmp6 => kind == 0x86dd && proto == 58 && first,
+            // One of new, est, rpl says so.
+            Family::Tracked => values[Slot::CtState] & 0x0b != 0,
             Family::Solicitation => self.is_nd(135),
             Family::Advertisement => self.is_nd(136),
         }
