@@ -1,7 +1,7 @@
 //! Further passes of a batch, for the packets that were recirculated.
 //!
 //! What goes through the connection tracker and round, as most tracked packets do, stays where it is in the lane, with its key and layers: nothing
-//! of it is copied or read again. All others come by way of [`Out::recirculated`].
+//! of it is copied or read again, as long as no packet before it came by the other way, which is [`Out::recirculated`]: so they keep their order.
 
 use std::sync::atomic::Ordering;
 
@@ -43,13 +43,17 @@ impl Lane {
         let (key, layers) = (&mut self.keys[index], &mut self.layers[index]);
         self.stained = self.stained.max(index + 1);
         let tracked = out.tracker().track(request, &mut packet, layers, key, out.now_ns);
+        key.recirc_id.set(id);
+        if !out.recirculated.is_empty() {
+            // Packets go round in the order in which they came.
+            return out.recirculate(packet, *key);
+        }
         if !out.may_recirculate(&packet) {
             return;
         }
         if tracked == Tracked::Edited {
             *layers = parse::extract_into(packet.data(), vlan_limit, key);
         }
-        key.recirc_id.set(id);
         let place = self.round.len();
         if place != index {
             self.keys.swap(place, index);
