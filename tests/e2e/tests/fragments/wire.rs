@@ -36,7 +36,7 @@ impl Wire {
     /// Starts it and waits until it listens.
     pub(crate) fn start(host: &Netns) -> Self {
         let mut command = host.command("python3");
-        command.args(["-u", "-c", SCRIPT]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.args(["-u", "-c", SCRIPT]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
         let input = child.stdin.take().unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
