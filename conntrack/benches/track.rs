@@ -79,7 +79,9 @@ impl Bench {
     }
 
     fn track(&mut self, sport: u16, dport: u16, commit: bool) {
-        (self.key.tp_src, self.key.tp_dst) = (sport.into(), dport.into());
+        let l4 = usize::from(self.layers.l4);
+        let ports = (u32::from(sport) << 16 | u32::from(dport)).to_be_bytes();
+        self.packet.data_mut()[l4..l4 + 4].copy_from_slice(&ports);
         self.key.ct_state = 0.into();
         let request = if commit { &self.commit } else { &self.look };
         let Self { tracker, packet, key, layers, .. } = self;
@@ -93,9 +95,15 @@ impl Bench {
 
     fn reply(&mut self, n: u32) {
         let (sport, dport) = ports(n);
-        std::mem::swap(&mut self.key.nw_src, &mut self.key.nw_dst);
+        self.turn();
         self.track(dport, sport, false);
-        std::mem::swap(&mut self.key.nw_src, &mut self.key.nw_dst);
+        self.turn();
+    }
+
+    /// Exchanges the addresses; the header's checksum stays what it is.
+    fn turn(&mut self) {
+        let at = usize::from(self.layers.l3) + 12;
+        self.packet.data_mut()[at..at + 8].rotate_left(4);
     }
 
     /// A connection of zone 1, which has no others.

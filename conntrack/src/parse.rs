@@ -14,7 +14,6 @@
 mod sctp;
 
 use packet::checksum::{self, Sum};
-use packet::key::FlowKey;
 use packet::parse::{Layers, eth_type, ip_proto};
 use packet::{Checksum, Packet};
 
@@ -41,18 +40,12 @@ pub(crate) enum Bad {
     Inner,
 }
 
-/// Reads a packet into `view`, which is worth something only if there is no error. `layers` and the header fields of `key` are those
-/// of the packet as it stands. (A view that is returned by value is copied several times over.)
-pub(crate) fn view(
-    packet: &mut Packet,
-    layers: &Layers,
-    key: &FlowKey,
-    zone: u16,
-    view: &mut View,
-) -> Result<(), Bad> {
+/// Reads a packet into `view`, which is worth something only if there is no error. `layers` are those of the packet as it stands.
+/// (A view that is returned by value is copied several times over.)
+pub(crate) fn view(packet: &mut Packet, layers: &Layers, zone: u16, view: &mut View) -> Result<(), Bad> {
     let is_summed = packet.offload.checksum == Checksum::Unknown && packet.offload.gso.is_none();
-    addresses(layers, key, zone, &mut view.tuple)?;
-    read(packet.data(), layers, key, is_summed, view)?;
+    addresses(packet.data(), layers, zone, &mut view.tuple)?;
+    read(packet.data(), layers, is_summed, view)?;
     if is_summed && has_checksum(layers.nw_proto) {
         packet.offload.checksum = Checksum::Verified;
     }
@@ -65,7 +58,7 @@ fn has_checksum(proto: u8) -> bool {
 }
 
 /// Reads what is behind the addresses, which are in the view.
-fn read(data: &[u8], layers: &Layers, key: &FlowKey, is_summed: bool, view: &mut View) -> Result<(), Bad> {
+fn read(data: &[u8], layers: &Layers, is_summed: bool, view: &mut View) -> Result<(), Bad> {
     let (l3, l4, end) = (usize::from(layers.l3), usize::from(layers.l4), layers.end as usize);
     let (Some(header), Some(segment)) = (data.get(l3..l4), data.get(l4..end)) else {
         return Err(Bad::NotIp);
@@ -78,10 +71,12 @@ fn read(data: &[u8], layers: &Layers, key: &FlowKey, is_summed: bool, view: &mut
         return Err(Bad::Short);
     }
     if is_summed {
-        check_transport(tuple, key, segment)?;
+        check_transport(tuple, segment)?;
     }
     if matches!(tuple.proto, ip_proto::TCP | ip_proto::UDP | ip_proto::SCTP) {
-        (tuple.sport, tuple.dport) = (key.tp_src.get(), key.tp_dst.get());
+        let ports: &[u8; 4] = segment.first_chunk().ok_or(Bad::Short)?;
+        tuple.sport = u16::from_be_bytes([ports[0], ports[1]]);
+        tuple.dport = u16::from_be_bytes([ports[2], ports[3]]);
     }
     view.l4 = match tuple.proto {
         ip_proto::TCP => L4::Tcp(tcp(segment).ok_or(Bad::Short)?),
@@ -93,21 +88,26 @@ fn read(data: &[u8], layers: &Layers, key: &FlowKey, is_summed: bool, view: &mut
     Ok(())
 }
 
-/// The tuple without ports.
-fn addresses(layers: &Layers, key: &FlowKey, zone: u16, tuple: &mut Tuple) -> Result<(), Bad> {
+/// The tuple without ports. Addresses are read from the packet: its flow key may be older than its last change.
+fn addresses(data: &[u8], layers: &Layers, zone: u16, tuple: &mut Tuple) -> Result<(), Bad> {
     if layers.l4 == 0 {
         return Err(Bad::NotIp);
     }
     if layers.nw_frag != 0 {
         return Err(Bad::Fragment);
     }
+    let header = data.get(usize::from(layers.l3)..).ok_or(Bad::NotIp)?;
     match layers.eth_type {
         eth_type::IPV4 => {
-            (tuple.src, tuple.dst) = (mapped(key.nw_src.to_bytes()), mapped(key.nw_dst.to_bytes()));
+            let ip: &[u8; 20] = header.first_chunk().ok_or(Bad::NotIp)?;
+            tuple.src = mapped([ip[12], ip[13], ip[14], ip[15]]);
+            tuple.dst = mapped([ip[16], ip[17], ip[18], ip[19]]);
             tuple.family = 4;
         }
         eth_type::IPV6 => {
-            (tuple.src, tuple.dst) = (key.ipv6_src, key.ipv6_dst);
+            let ip: &[u8; 40] = header.first_chunk().ok_or(Bad::NotIp)?;
+            tuple.src.copy_from_slice(&ip[8..24]);
+            tuple.dst.copy_from_slice(&ip[24..]);
             tuple.family = 6;
         }
         _ => return Err(Bad::NotIp),
@@ -122,9 +122,9 @@ pub(crate) fn mapped(v4: [u8; 4]) -> Addr {
 }
 
 /// Sums what has a checksum. Lengths are looked at by others.
-fn check_transport(tuple: &Tuple, key: &FlowKey, segment: &[u8]) -> Result<(), Bad> {
+fn check_transport(tuple: &Tuple, segment: &[u8]) -> Result<(), Bad> {
     let six = tuple.family == 6;
-    let pseudo = || pseudo_header(six, key, tuple.proto, segment.len());
+    let pseudo = || pseudo_header(tuple, segment.len());
     let is_right = match tuple.proto {
         ip_proto::TCP => pseudo().bytes(segment).checksum() == 0,
         // Over IPv4 none at all is right too (RFC 768).
@@ -138,13 +138,14 @@ fn check_transport(tuple: &Tuple, key: &FlowKey, segment: &[u8]) -> Result<(), B
     if is_right { Ok(()) } else { Err(Bad::L4Checksum) }
 }
 
-fn pseudo_header(six: bool, key: &FlowKey, proto: u8, len: usize) -> Sum {
+fn pseudo_header(tuple: &Tuple, len: usize) -> Sum {
     // A frame is shorter than 4 GiB.
     let len = len as u32;
-    if six {
-        checksum::pseudo_v6(key.ipv6_src, key.ipv6_dst, proto, len)
+    if tuple.family == 6 {
+        checksum::pseudo_v6(tuple.src, tuple.dst, tuple.proto, len)
     } else {
-        checksum::pseudo_v4(key.nw_src.to_bytes(), key.nw_dst.to_bytes(), proto, len)
+        let v4 = |addr: &Addr| [addr[12], addr[13], addr[14], addr[15]];
+        checksum::pseudo_v4(v4(&tuple.src), v4(&tuple.dst), tuple.proto, len)
     }
 }
 
@@ -254,9 +255,9 @@ mod tests {
     }
 
     fn view_of(packet: &mut Packet) -> Result<View, Bad> {
-        let (key, layers) = packet::extract(packet.data(), 2);
+        let (_, layers) = packet::extract(packet.data(), 2);
         let mut read = View::default();
-        view(packet, &layers, &key, 9, &mut read).map(|()| read)
+        view(packet, &layers, 9, &mut read).map(|()| read)
     }
 
     #[test]

@@ -140,7 +140,7 @@ impl Tracker {
     }
 
     /// Takes one packet through one `ct()`: its connection fields in `key` are set, connections come and change, and the packet
-    /// is translated where the request asks for it. `layers` and the header fields of `key` are those of the packet as it is. Fragments
+    /// is translated where the request asks for it. `layers` are those of the packet as it is; the header fields of `key` may be older. Fragments
     /// have been through [`fragments`](Self::fragments); one that comes here is invalid.
     pub fn track(
         &self,
@@ -153,7 +153,7 @@ impl Tracker {
         let prior = if key.ct_zone.get() == request.zone { key.ct_state.get() } else { 0 };
         let mut verdict = Verdict::plain(Metadata { state: INV | TRK, ..Metadata::default() });
         let mut view = View::default();
-        match parse::view(packet, layers, key, request.zone, &mut view) {
+        match parse::view(packet, layers, request.zone, &mut view) {
             Ok(()) => {
                 let segment = &packet.data()[usize::from(layers.l4)..layers.end as usize];
                 let mut asked = known::Packet { request, view: &view, segment, prior, reply: false, now_ns };

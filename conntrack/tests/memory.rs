@@ -42,8 +42,10 @@ fn a_connection_takes_at_most_320_bytes_at_every_fill() {
     let before = HELD.load(Relaxed);
     let tracker = Tracker::new(Config { seed: 5, ..Config::default() });
     let mut open = |n: u32| {
-        (key.tp_src, key.tp_dst, key.ct_state) =
-            (((n % 1024) as u16).into(), ((n / 1024) as u16).into(), 0.into());
+        let ports = [((n % 1024) as u16).to_be_bytes(), ((n / 1024) as u16).to_be_bytes()].concat();
+        let l4 = usize::from(layers.l4);
+        packet.data_mut()[l4..l4 + 4].copy_from_slice(&ports);
+        key.ct_state.set(0);
         tracker.track(&request, &mut packet, &mut layers, &mut key, 1);
     };
     for n in 1..=1_000_000 {

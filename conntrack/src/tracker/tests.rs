@@ -270,3 +270,16 @@ fn an_exhausted_range_makes_invalid_until_a_connection_has_expired() {
     assert_eq!((open(3, 3 * SECOND), tracker.connections(), tracker.limits().count(0)), (INV | TRK, 2, 2));
     assert_eq!((open(3, 61 * SECOND), tracker.connections()), (NEW | TRK | SNAT, 2));
 }
+
+#[test]
+fn a_key_older_than_the_packet_does_not_mislead() {
+    let tracker = Tracker::new(Config::default());
+    // As when the destination was rewritten on the way here.
+    let (mut key, _) = extract(&udp(1, 1000, 9, 53), 2);
+    let mut packet = Packet::copy_of(&udp(1, 1000, 2, 53)).unwrap();
+    let (_, mut layers) = extract(packet.data(), 2);
+    tracker.track(&commit(), &mut packet, &mut layers, &mut key, SECOND);
+    assert_eq!((key.ct_nw_dst.get(), key.ct_tp_dst.get()), (0x0a000002, 53));
+    let back = send(&tracker, &Request::default(), &udp(2, 53, 1, 1000), SECOND);
+    assert_eq!(state(&back), EST | RPL | TRK);
+}
