@@ -6,6 +6,7 @@
 //!   - `reconcile` makes the switch what the database says, and `status` writes back what it is;
 //!   - [`appctl`] serves `ovs-appctl`, whose commands are in [`commands`];
 //!   - OpenFlow connections are `ofproto::conn`, bridges `ofproto::Switch`, ports and workers `datapath`.
+//! - [`event_stream`] tells what becomes of connections, line by line;
 //! - [`features`] says what the datapath can do, [`coverage`] tells rates of counters, [`clock`] the time.
 //!
 //! The rule: packets are not handled here.
@@ -18,6 +19,7 @@ pub mod control;
 pub mod coverage;
 pub mod daemon;
 pub mod embedded_db;
+pub mod event_stream;
 pub mod features;
 pub mod log;
 pub mod paths;

@@ -166,6 +166,10 @@ fn text(sandbox: &Sandbox, name: &str) -> String {
     fs::read_to_string(sandbox.path(name)).unwrap_or_default()
 }
 
+/// A ping from 10.0.0.1 to 10.0.0.2, and one with a bad checksum, which nobody answers.
+const PING: &str = "02000000000202000000000108004500001c00000000400166df0a0000010a000002080000000000f7ff";
+const BAD_PING: &str = "02000000000202000000000108004500001c00000000400166cf0a0000010a000002080000000000f7ff";
+
 #[test]
 fn packets_to_the_monitor() {
     let pair = Pair::new("secure");
@@ -183,27 +187,61 @@ fn packets_to_the_monitor() {
     .iter()
     .enumerate()
     {
-        let name = format!("monitor{n}");
-        let (ours, theirs) = pair.both(|side| {
-            let mut args: Vec<&str> = options.split(' ').collect();
-            args.extend(["monitor", "br0", "65534"]);
-            let monitor = Background::start(&side.sandbox, &name, &args);
-            wait_until("the monitor", || side.sandbox.path(&format!("{name}.pid")).exists());
-            let target = side.sandbox.path(&format!("{name}.ctl")).display().to_string();
-            wait_until("its barrier", || {
-                side.sandbox.try_appctl(&["-t", &target, "ofctl/barrier"]).code == 0
-            });
-            let frame =
-                "02000000000202000000000108004500001c00000000400166cf0a0000010a000002080000000000f7ff";
-            side.sandbox.ofctl(&["packet-out", "br0", &format!("in_port=1,packet={frame},actions=table")]);
-            side.sandbox.ofctl(&["packet-out", "br0", &format!("in_port=2,packet={frame},actions=table")]);
-            wait_until("two packet-ins", || text(&side.sandbox, &name).matches("PACKET_IN").count() == 2);
-            let seen = normalise(&text(&side.sandbox, &name));
-            drop(monitor);
-            seen
-        });
+        let (ours, theirs) = pair.both(|side| two_pings_in_the_monitor(&side.sandbox, n, options, BAD_PING));
         assert_eq!(ours, theirs, "monitor {options}");
     }
+}
+
+/// What `ovs-ofctl monitor` with these options writes of a ping from port 1, and then one from port 2.
+fn two_pings_in_the_monitor(sandbox: &Sandbox, n: usize, options: &str, frame: &str) -> String {
+    let name = format!("monitor{n}");
+    let mut args: Vec<&str> = options.split(' ').collect();
+    args.extend(["monitor", "br0", "65534"]);
+    let monitor = Background::start(sandbox, &name, &args);
+    wait_until("the monitor", || sandbox.path(&format!("{name}.pid")).exists());
+    let target = sandbox.path(&format!("{name}.ctl")).display().to_string();
+    wait_until("its barrier", || sandbox.try_appctl(&["-t", &target, "ofctl/barrier"]).code == 0);
+    sandbox.ofctl(&["packet-out", "br0", &format!("in_port=1,packet={frame},actions=table")]);
+    sandbox.ofctl(&["packet-out", "br0", &format!("in_port=2,packet={frame},actions=table")]);
+    wait_until("two packet-ins", || text(sandbox, &name).matches("PACKET_IN").count() == 2);
+    let seen = normalise(&text(sandbox, &name));
+    drop(monitor);
+    seen
+}
+
+#[test]
+fn connections_in_packet_ins_and_flow_removed() {
+    let pair = Pair::new("secure");
+    for flow in [
+        "in_port=1,icmp,actions=ct(commit,zone=5,table=1,exec(load:0x7->NXM_NX_CT_MARK[],set_field:0x123->ct_label))",
+        "in_port=2,icmp,actions=ct(zone=5,table=1)",
+        "table=1,ct_state=+new+trk,actions=controller(userdata=01)",
+        "table=1,ct_state=+trk,ct_mark=0x7,actions=controller(userdata=02)",
+    ] {
+        pair.ofctl(&format!("add-flow br0 {flow}"));
+    }
+    for (n, options) in
+        ["-O OpenFlow10", "-O OpenFlow13 -P nxt_packet_in", "-O OpenFlow15 -P standard"].iter().enumerate()
+    {
+        let (ours, theirs) = pair.both(|side| two_pings_in_the_monitor(&side.sandbox, n, options, PING));
+        assert_eq!(ours, theirs, "monitor {options}");
+        assert!(ours.contains("ct_state=new|trk,ct_zone=5"), "{ours}");
+    }
+    let removed = pair.both(|side| {
+        let monitor = Background::start(&side.sandbox, "removed", &["monitor", "br0", "65534"]);
+        let target = side.sandbox.path("removed.ctl").display().to_string();
+        wait_until("its barrier", || {
+            side.sandbox.try_appctl(&["-t", &target, "ofctl/barrier"]).code == 0
+        });
+        let fields = "table=2,ct_state=+est-rpl+trk,ct_zone=9,ct_mark=0x5/0xf,ct_label=0x1/0x3,ct_nw_src=10.0.0.0/8,ct_nw_proto=6,ct_tp_dst=80,ip";
+        side.sandbox.ofctl(&["add-flow", "br0", &format!("{fields},send_flow_rem,actions=drop")]);
+        side.sandbox.ofctl(&["del-flows", "br0", "table=2"]);
+        wait_until("a flow-removed", || text(&side.sandbox, "removed").contains("FLOW_REMOVED"));
+        let seen = normalise(&text(&side.sandbox, "removed"));
+        drop(monitor);
+        seen
+    });
+    assert_eq!(removed.0, removed.1);
 }
 
 #[test]

@@ -181,9 +181,8 @@ impl<C> Client<C> {
                 None => self.pending = Some(Request::Later(id, poll)),
             },
             Some(Request::Text(mut text)) => {
-                if !text.step(context, &mut self.output) {
-                    self.pending = Some(Request::Text(text));
-                }
+                let done = text.step(context, &mut self.output);
+                self.pending = (!done).then_some(Request::Text(text));
             }
         }
     }

@@ -10,6 +10,8 @@ mod ofproto;
 mod upcall;
 mod vlog;
 
+pub(crate) use conntrack::event_text;
+
 use crate::appctl::Registry;
 use crate::control::Control;
 

@@ -20,6 +20,7 @@ use crate::appctl::Server;
 use crate::clock;
 use crate::coverage::{Counter, History};
 use crate::daemon::Startup;
+use crate::event_stream::EventStream;
 use crate::log::Vlog;
 use crate::reconcile::{Reconciler, ReconcilerOptions};
 use crate::upcalls::Upcalls;
@@ -57,6 +58,7 @@ pub struct Control {
     pub upcalls: Upcalls,
     reconciler: Reconciler,
     history: History,
+    events: EventStream,
     exit: Exit,
 }
 
@@ -113,9 +115,11 @@ pub fn run(log: Vlog, options: Options, startup: Startup) -> Result<(), ControlE
                 }
                 tokens::Owner::OpenFlow => control.connections.ready(event.token()),
                 tokens::Owner::Reconciler => control.reconciler.ready(event),
+                tokens::Owner::Events => control.events.ready(event),
             }
         }
         control.turn();
+        control.events.run(control.datapath.tracker());
         if let Some(server) = &mut server {
             server.run(Instant::now(), &mut control);
         }
@@ -126,6 +130,7 @@ pub fn run(log: Vlog, options: Options, startup: Startup) -> Result<(), ControlE
                 // What follows standard error from here on would see nothing but its end.
                 control.log.silence_console();
             }
+            control.listen_for_readers();
             startup.ready();
         }
     }
@@ -157,9 +162,18 @@ impl Control {
             connections,
             reconciler,
             history: History::default(),
+            events: EventStream::new(poll.registry().try_clone().map_err(io)?, &tokens::EVENTS),
             upcalls: Upcalls::default(),
             exit: Exit::No,
         })
+    }
+
+    /// Opens the socket that tells of connections. The switch goes on without it.
+    fn listen_for_readers(&mut self) {
+        let path = paths::rundir().join("conntrack.events");
+        if let Err(error) = self.events.listen(&path) {
+            tracing::warn!(target: "conntrack", "{}: cannot listen: {error}", path.display());
+        }
     }
 
     /// How long the loop may wait for something to happen.
@@ -172,7 +186,13 @@ impl Control {
         let now_ns = clock::now_ns();
         let nanos = [self.connections.next_wakeup(), Some(self.switch.next_wakeup())];
         let nanos = nanos.into_iter().flatten().map(|at| Duration::from_nanos(at.saturating_sub(now_ns)));
-        instants.chain(nanos).chain(urgency).min().unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT)
+        instants
+            .chain(nanos)
+            .chain(urgency)
+            .chain(self.events.urgency())
+            .min()
+            .unwrap_or(LONGEST_WAIT)
+            .min(LONGEST_WAIT)
     }
 
     /// Lets each part run.

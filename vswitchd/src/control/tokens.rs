@@ -16,6 +16,8 @@ pub(super) const OPENFLOW: Range<usize> = WIDTH..2 * WIDTH;
 pub(super) const RECONCILER: Range<usize> = 2 * WIDTH..4 * WIDTH;
 /// The control socket and its clients.
 pub(super) const APPCTL: Token = Token(4 * WIDTH);
+/// The socket that tells of connections, and its readers.
+pub(super) const EVENTS: Range<usize> = 5 * WIDTH..6 * WIDTH;
 
 /// Whom an event is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,6 +27,7 @@ pub(super) enum Owner {
     OpenFlow,
     Reconciler,
     Appctl,
+    Events,
 }
 
 /// Whose token that is.
@@ -34,6 +37,7 @@ pub(super) fn owner(token: Token) -> Owner {
         Token(t) if t < WIDTH => Owner::Waker,
         Token(t) if OPENFLOW.contains(&t) => Owner::OpenFlow,
         Token(t) if RECONCILER.contains(&t) => Owner::Reconciler,
+        Token(t) if EVENTS.contains(&t) => Owner::Events,
         Token(_) => Owner::Appctl,
     }
 }
@@ -49,5 +53,6 @@ mod tests {
         assert_eq!(owner(Token(OPENFLOW.start)), Owner::OpenFlow);
         assert_eq!(owner(Token(RECONCILER.end - 1)), Owner::Reconciler);
         assert_eq!(owner(Token(APPCTL.0 + 9)), Owner::Appctl);
+        assert_eq!(owner(Token(EVENTS.start + 9)), Owner::Events);
     }
 }

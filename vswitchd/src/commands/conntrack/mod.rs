@@ -15,6 +15,8 @@ mod settings;
 mod slice;
 mod stats;
 
+pub(crate) use events::text as event_text;
+
 use crate::appctl::Command;
 use crate::control::Control;
 

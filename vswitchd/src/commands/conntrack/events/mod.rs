@@ -4,7 +4,7 @@
 //! seconds have passed. The answer goes out as it grows, but `ovs-appctl` prints it only once it is whole. What happened before the command is
 //! not told; what came faster than it was read is lost, and a line says how much.
 
-mod text;
+pub(crate) mod text;
 
 use std::time::{Duration, Instant};
 

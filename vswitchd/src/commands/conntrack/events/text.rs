@@ -12,14 +12,14 @@ use crate::clock;
 
 /// Tells the time of events, which the tracker knows by the monotonic clock only.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Clock {
+pub(crate) struct Clock {
     /// Now, since 1970.
     wall: Duration,
     monotonic_ns: u64,
 }
 
 impl Clock {
-    pub(super) fn now() -> Self {
+    pub(crate) fn now() -> Self {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self { wall, monotonic_ns: clock::now_ns() }
     }
@@ -41,7 +41,7 @@ fn name(what: What) -> &'static str {
 }
 
 /// Appends the line of an event.
-pub(super) fn event(out: &mut String, event: &Event, clock: Clock, json: bool) {
+pub(crate) fn event(out: &mut String, event: &Event, clock: Clock, json: bool) {
     let (secs, micros) = clock.at(event.at_ns);
     if json {
         let mut object = object(&event.conn);
@@ -60,7 +60,7 @@ pub(super) fn event(out: &mut String, event: &Event, clock: Clock, json: bool) {
 }
 
 /// Appends the line that says how many events were lost.
-pub(super) fn lost(out: &mut String, count: u64, clock: Clock, json: bool) {
+pub(crate) fn lost(out: &mut String, count: u64, clock: Clock, json: bool) {
     let (secs, micros) = clock.at(clock.monotonic_ns);
     if json {
         return line(out, "lost", (secs, micros), [("count".to_owned(), count.into())].into_iter().collect());
