@@ -209,11 +209,13 @@ impl Table {
     }
 
     /// Enters a connection, taken out of `conn`, that was [reserved](Self::reserve) before. Nobody sees it before both its tuples are entered.
+    /// Times: now, and its deadline. One that has expired stands in the way of a reply tuple in any case: it is to go first, or the new
+    /// connection would be without that entry for no good reason.
     pub(crate) fn insert(
         &self,
         (original, reply): (&Tuple, &Tuple),
         uniqueness: Uniqueness,
-        deadline_ns: u64,
+        (now_ns, deadline_ns): (u64, u64),
         conn: &mut Conn,
     ) -> Result<u32, Refused> {
         let (orig_hash, reply_hash) = (self.hash(original), self.hash(reply));
@@ -222,7 +224,10 @@ impl Table {
             return Err(Refused::Original(place));
         }
         let other = self.find_in(pair.of(true), reply, reply_hash);
-        if let (Some(place), Uniqueness::Both) = (other, uniqueness) {
+        let in_the_way = |place: &Place| {
+            uniqueness == Uniqueness::Both || self.slab.slot(place.slot).deadline() <= now_ns
+        };
+        if let Some(place) = other.filter(in_the_way) {
             return Err(Refused::Reply(place));
         }
         let index = self.slab.take(orig_hash).ok_or(Refused::Full)?;

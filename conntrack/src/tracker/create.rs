@@ -112,13 +112,18 @@ impl Tracker {
         set_marks(request, &mut conn);
         match range {
             Some(range) => self.make_translated(range, &view.tuple, conn, now_ns),
-            None => {
-                let tuples = (&view.tuple, &view.tuple.reversed());
-                match self.enter(tuples, Uniqueness::Original, &mut conn, now_ns) {
-                    Ok(verdict) => Made::Kept(verdict),
-                    Err(Refused::Full) => Made::Full,
-                    Err(Refused::Original(_) | Refused::Reply(_)) => Made::Known,
-                }
+            None => self.make_plain(&view.tuple, conn, now_ns),
+        }
+    }
+
+    fn make_plain(&self, tuple: &Tuple, mut conn: Conn, now_ns: u64) -> Made {
+        let tuples = (tuple, &tuple.reversed());
+        loop {
+            match self.enter(tuples, Uniqueness::Original, &mut conn, now_ns) {
+                Ok(verdict) => return Made::Kept(verdict),
+                Err(Refused::Full) => return Made::Full,
+                Err(Refused::Original(_)) => return Made::Known,
+                Err(Refused::Reply(place)) => self.forget_past(place, now_ns),
             }
         }
     }
@@ -130,9 +135,10 @@ impl Tracker {
             place.is_some_and(|place| !self.is_past(place, now_ns))
         };
         let spot = Pressure::spot(range, tuple, self.seed);
+        // Drawn once: whether something that has expired was swept before makes no difference.
+        let dice = Dice { seed: self.seed, fresh: self.draws.fetch_add(1, Relaxed) };
         for _ in 0..CHOICES {
             let tries = self.pressure.tries(spot, now_ns);
-            let dice = Dice { seed: self.seed, fresh: self.draws.fetch_add(1, Relaxed) };
             let Some(reply) = nat::choose(range, tuple, &taken, dice, tries) else {
                 self.pressure.failed(spot, tries, now_ns);
                 return Made::Exhausted;
@@ -141,14 +147,17 @@ impl Tracker {
                 Ok(verdict) => return Made::Kept(verdict),
                 Err(Refused::Full) => return Made::Full,
                 Err(Refused::Original(_)) => return Made::Known,
-                Err(Refused::Reply(place)) => {
-                    // It has expired and is still in the table; or somebody was faster.
-                    let is_past = |slot: &Slot, _: &Conn| slot.deadline() <= now_ns;
-                    self.forget(place.slot, Reason::Expired, now_ns, is_past);
-                }
+                // It has expired and is still in the table; or somebody was faster.
+                Err(Refused::Reply(place)) => self.forget_past(place, now_ns),
             }
         }
         Made::Exhausted
+    }
+
+    /// Takes a connection that has expired out of the table.
+    fn forget_past(&self, place: Place, now_ns: u64) {
+        let is_past = |slot: &Slot, _: &Conn| slot.deadline() <= now_ns;
+        self.forget(place.slot, Reason::Expired, now_ns, is_past);
     }
 
     fn is_past(&self, place: Place, now_ns: u64) -> bool {
@@ -172,7 +181,7 @@ impl Tracker {
         let (from, to) = (original, reply.reversed());
         let rewrite = conn.nat.map(|_| Rewrite { from, to, inner: None, streams: None });
         let info = self.subscribers.any().then(|| ConnInfo::new((original, reply), conn, left_ns));
-        self.table.insert(tuples, uniqueness, now_ns + left_ns, conn)?;
+        self.table.insert(tuples, uniqueness, (now_ns, now_ns + left_ns), conn)?;
         if let Some(info) = info {
             self.tell(What::New, info, now_ns);
         }

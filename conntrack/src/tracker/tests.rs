@@ -283,3 +283,42 @@ fn a_key_older_than_the_packet_does_not_mislead() {
     let back = send(&tracker, &Request::default(), &udp(2, 53, 1, 1000), SECOND);
     assert_eq!(state(&back), EST | RPL | TRK);
 }
+
+#[test]
+fn what_has_expired_is_not_in_the_way_of_replies() {
+    for swept in [false, true] {
+        let tracker = Tracker::new(Config::default());
+        // Its original direction is what replies to the later one look like; its reply direction is nobody's.
+        send(&tracker, &snat((7, 7)), &udp(2, 53, 1, 1000), SECOND);
+        let later = 1000 * SECOND;
+        if swept {
+            tracker.sweep(later, usize::MAX);
+        }
+        send(&tracker, &commit(), &udp(1, 1000, 2, 53), later);
+        let back = send(&tracker, &Request::default(), &udp(2, 53, 1, 1000), later);
+        assert_eq!(state(&back), EST | RPL | TRK, "swept: {swept}");
+    }
+}
+
+#[test]
+fn sweeping_makes_no_difference_to_random_choices() {
+    let chosen = |swept: bool| {
+        let tracker = Tracker::new(Config::default());
+        let mut request = snat((1, 4));
+        if let Some(Nat::Translate(range)) = &mut request.nat {
+            range.choice = NatChoice::Random;
+        }
+        let ports = (0..40).map(|n| {
+            let now_ns = n * 1000 * SECOND;
+            if swept {
+                tracker.sweep(now_ns, usize::MAX);
+            }
+            let mut packet = Packet::copy_of(&udp(1, 2000 + n as u16, 2, 53)).unwrap();
+            let (mut key, mut layers) = extract(packet.data(), 2);
+            tracker.track(&request, &mut packet, &mut layers, &mut key, now_ns);
+            extract(packet.data(), 2).0.tp_src.get()
+        });
+        ports.collect::<Vec<_>>()
+    };
+    assert_eq!(chosen(false), chosen(true));
+}
