@@ -224,9 +224,8 @@ impl Table {
             return Err(Refused::Original(place));
         }
         let other = self.find_in(pair.of(true), reply, reply_hash);
-        let in_the_way = |place: &Place| {
-            uniqueness == Uniqueness::Both || self.slab.slot(place.slot).deadline() <= now_ns
-        };
+        let in_the_way =
+            |place: &Place| uniqueness == Uniqueness::Both || self.slab.slot(place.slot).deadline() <= now_ns;
         if let Some(place) = other.filter(in_the_way) {
             return Err(Refused::Reply(place));
         }

@@ -17,7 +17,7 @@ use crate::reply;
 use crate::rig::{Lookups, Rig};
 use crate::rule::{Act, Mod};
 use crate::tracking::Connections;
-use crate::world::{Outcome, TrackCounts, World};
+use crate::world::{FAR, Outcome, TrackCounts, World};
 
 const MS: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MS;
@@ -335,7 +335,10 @@ impl Duel {
 
     /// A port and a frame: mostly ones that came before.
     fn draw(&mut self) -> (u16, Vec<u8>) {
-        let port = 1 + self.rng.below(usize::from(random::PORTS)) as u16;
+        let mut port = 1 + self.rng.below(usize::from(random::PORTS)) as u16;
+        if self.style.patch && self.rng.one_in(3) {
+            port = self.rng.pick(&random::FAR_PORTS);
+        }
         if self.known.len() < 6 || self.rng.one_in(12) {
             let mut frame = random::frame(&mut self.rng, self.style);
             while self.is_unfit(&frame) {
@@ -441,7 +444,8 @@ impl Duel {
 
     /// Every rule, every counter, every learned address.
     fn compare_counters(&mut self) {
-        let mut found: Vec<_> = self.rig.rules().iter().map(|rule| counts_of_rule(rule)).collect();
+        let mut found: Vec<_> =
+            self.rig.rules().iter().map(|(base, rule)| counts_of_rule(*base, rule)).collect();
         let mut expected: Vec<_> = self
             .world
             .rules
@@ -457,7 +461,8 @@ impl Duel {
                 "rules (table, cookie, packets, bytes, used) expected {missing:x?}\nfound {extra:x?}"
             ));
         }
-        for table in 0..TABLES {
+        let far = if self.style.patch { FAR..FAR + TABLES } else { 0..0 };
+        for table in (0..TABLES).chain(far) {
             let expected = self.world.tables.get(&table).copied().unwrap_or_default();
             let found = self.rig.table(table);
             if expected != found {
@@ -478,9 +483,9 @@ fn number(bytes: &[u8]) -> u128 {
     bytes.iter().fold(0, |sum, byte| sum << 8 | u128::from(*byte))
 }
 
-fn counts_of_rule(rule: &ofproto::Rule) -> (u8, u64, u64, u64, u64) {
+fn counts_of_rule(base: u8, rule: &ofproto::Rule) -> (u8, u64, u64, u64, u64) {
     let (spec, totals) = (rule.spec(), rule.totals());
-    (spec.table, spec.cookie, totals.hits.packets, totals.hits.bytes, rule.used_ns())
+    (base + spec.table, spec.cookie, totals.hits.packets, totals.hits.bytes, rule.used_ns())
 }
 
 fn hex(frame: &[u8]) -> String {
@@ -492,7 +497,9 @@ fn describe(outcome: &Outcome) -> String {
         .sent
         .iter()
         .flat_map(|(port, frames)| frames.iter().map(move |f| format!("{port}: {}", hex(f))));
-    let punted = outcome.punted.iter().map(|(reason, frame)| format!("packet-in {reason}: {}", hex(frame)));
+    let told =
+        |(bridge, reason, frame): &(u8, u8, Vec<u8>)| format!("packet-in {bridge} {reason}: {}", hex(frame));
+    let punted = outcome.punted.iter().map(told);
     let all: Vec<String> = sent.chain(punted).collect();
     if all.is_empty() { "nothing".into() } else { all.join("\n         ") }
 }

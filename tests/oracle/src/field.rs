@@ -86,6 +86,8 @@ pub enum Slot {
 }
 
 impl Slot {
+    /// Those of the pipeline, which are no bridge's but one's.
+    pub const PIPELINE: [Self; 5] = [Self::Metadata, Self::Reg0, Self::Reg1, Self::Reg2, Self::Reg3];
     /// Those that the connection tracker fills.
     pub const CT: [Self; 11] = [
         Self::CtState,

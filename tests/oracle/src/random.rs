@@ -5,12 +5,16 @@ use frames::{Rng, random};
 use crate::field::{FIELDS, Family, Field, Masks, Slot, field, order};
 use crate::random_ct;
 use crate::rule::{Act, Doing, Mod, Spec, Term, Terms};
-use crate::world::{World, overlap};
+use crate::world::{FAR, World, overlap};
 
 /// Tables that rules are put in.
 pub const TABLES: u8 = 5;
 /// Ports the bridge has, numbered from 1.
 pub const PORTS: u16 = 4;
+/// The ports of the second bridge, where there is one, and the ends of the patch to it.
+pub const FAR_PORTS: [u16; 2] = [FAR as u16 + 2, FAR as u16 + 3];
+/// See [`FAR_PORTS`].
+pub const PATCH: (u16, u16) = (PORTS + 1, FAR as u16 + 1);
 
 /// What is matched exactly (EtherType, protocol, ICMPv6 type), and the families of fields that packets have which meet that.
 type Kind = (&'static [(&'static str, u128)], &'static [Family]);
@@ -58,6 +62,9 @@ pub struct Style {
     /// Address translation. Addresses and ports are then changed in no other way: what follows a translating `ct()` in the same
     /// walk does not know what it changed.
     pub nat: bool,
+    /// A second bridge behind a patch port. No packet goes back where it came from, or it would go to and fro; and none to where addresses
+    /// were learned, which are one bridge's.
+    pub patch: bool,
 }
 
 impl Style {
@@ -70,12 +77,14 @@ impl Style {
             timeouts: rng.one_in(3),
             ct: false,
             nat: false,
+            patch: false,
         }
     }
 
     /// The same, with connection tracking.
     pub fn tracking(self, rng: &mut Rng) -> Self {
-        Self { ct: true, nat: rng.one_in(2), ..self }
+        let patch = rng.one_in(3);
+        Self { ct: true, nat: rng.one_in(2), patch, normal: self.normal && !patch, ..self }
     }
 }
 
@@ -191,6 +200,7 @@ pub(crate) fn register(rng: &mut Rng) -> &'static Field {
 
 pub(crate) fn output(rng: &mut Rng, style: Style) -> Act {
     match rng.below(16) {
+        0 if style.patch => Act::All,
         0 => Act::InPort,
         1 if rng.one_in(2) => Act::All,
         1 => Act::Flood,
@@ -339,6 +349,9 @@ pub fn last_resort(rng: &mut Rng, style: Style, table: u8) -> Spec {
 fn clear_spec(rng: &mut Rng, world: &World, style: Style) -> Spec {
     loop {
         let mut spec = spec(rng, style);
+        if style.patch && rng.one_in(2) {
+            spec.table += FAR;
+        }
         for _ in 0..4 {
             let clash = |other: &crate::world::Rule| {
                 let other = &other.spec;
@@ -363,11 +376,11 @@ pub fn change(rng: &mut Rng, world: &World, style: Style) -> Mod {
     let old = world.rules[rng.below(world.rules.len())].spec.clone();
     match rng.below(6) {
         0 => {
-            let place = Place { table: old.table, families: families_of(&old.terms), style, depth: 0 };
+            let place = Place { table: old.table % FAR, families: families_of(&old.terms), style, depth: 0 };
             Mod::Add(Spec { doing: doing(rng, place), cookie: rng.bits(), ..old })
         }
         1 | 2 => {
-            let place = Place { table: old.table, families: families_of(&old.terms), style, depth: 0 };
+            let place = Place { table: old.table % FAR, families: families_of(&old.terms), style, depth: 0 };
             let strict = rng.one_in(2);
             let terms = if strict { old.terms.clone() } else { fewer(rng, &old.terms) };
             Mod::Modify(Spec { terms, doing: doing(rng, place), ..old }, strict)

@@ -92,9 +92,15 @@ fn from_connection(rng: &mut Rng) -> Act {
     if rng.one_in(3) {
         return Act::Push(src);
     }
-    let bits = 1 + rng.below(src.bits.min(32) as usize) as u16;
-    let first = rng.below(src.bits as usize - usize::from(bits) + 1) as u16;
-    Act::Move(src, first, register(rng), rng.below(usize::from(33 - bits)) as u16, bits)
+    // What lands in an address is seen by who gets the packet.
+    let dst = if rng.one_in(2) { register(rng) } else { field(rng.pick(&["eth_src", "eth_dst"])) };
+    copy(rng, src, dst)
+}
+
+fn copy(rng: &mut Rng, src: &'static Field, dst: &'static Field) -> Act {
+    let bits = 1 + rng.below(src.bits.min(dst.bits) as usize) as u16;
+    let room = |field: &Field| (field.bits as u16 - bits + 1) as usize;
+    Act::Move(src, rng.below(room(src)) as u16, dst, rng.below(room(dst)) as u16, bits)
 }
 
 fn ct(rng: &mut Rng, place: Place) -> Ct {
@@ -123,17 +129,15 @@ fn ct(rng: &mut Rng, place: Place) -> Ct {
 /// A write to mark or label.
 fn on_connection(rng: &mut Rng, place: Place) -> Act {
     let dst = field(rng.pick(&["ct_mark", "ct_label"]));
-    if rng.one_in(2) {
+    if rng.one_in(3) {
         return Act::Set(term(rng, dst));
     }
-    let src = match rng.below(3) {
+    let src = match rng.below(5) {
         0 => register(rng),
-        1 => &CT_FIELDS[rng.below(CT_FIELDS.len())],
+        1 | 2 => &CT_FIELDS[rng.below(CT_FIELDS.len())],
         _ => place.field(rng, false),
     };
-    let bits = 1 + rng.below(src.bits.min(dst.bits) as usize) as u16;
-    let room = |field: &Field| (field.bits as u16 - bits + 1) as usize;
-    Act::Move(src, rng.below(room(src)) as u16, dst, rng.below(room(dst)) as u16, bits)
+    copy(rng, src, dst)
 }
 
 fn nat(rng: &mut Rng, families: &[Family], commit: bool) -> Nat {
@@ -175,12 +179,18 @@ pub(crate) fn basis(rng: &mut Rng, style: Style) -> Vec<Spec> {
         out.push(spec(rng, 0, 5, vec![ip], to_tracker));
         let place = Place { table: 1, families, style, depth: 0 };
         let wanted = style.nat.then(|| nat(rng, families, true));
-        let exec = (0..rng.below(3)).map(|_| on_connection(rng, place)).collect();
-        let keep = Ct { commit: true, table: rng.pick(&[None, Some(2)]), nat: wanted, exec, ..look };
+        let exec = (0..rng.below(4)).map(|_| on_connection(rng, place)).collect();
+        let keep = Ct { commit: true, table: rng.pick(&[None, Some(2)]), nat: wanted, exec, ..look.clone() };
         let new = Term { field: field("ct_state"), value: 0x21, mask: 0x21 };
         let apply = vec![Act::Ct(Box::new(keep)), output(rng, style)];
         out.push(spec(rng, 1, 6, vec![ip, new], Doing { apply, ..Doing::default() }));
-        let apply = vec![output(rng, style)];
+        // Mark and label of a connection that is known, each made of the other.
+        let exec = vec![on_connection(rng, place), copy(rng, field("ct_mark"), field("ct_label"))];
+        let again = Ct { commit: true, table: None, nat: None, exec, ..look };
+        let known = Term { field: field("ct_state"), value: 0x22, mask: 0x22 };
+        let apply = vec![Act::Ct(Box::new(again)), from_connection(rng), output(rng, style)];
+        out.push(spec(rng, 1, 7, vec![ip, known], Doing { apply, ..Doing::default() }));
+        let apply = vec![from_connection(rng), output(rng, style)];
         out.push(spec(rng, 1, 5, vec![ip], Doing { apply, ..Doing::default() }));
     }
     out

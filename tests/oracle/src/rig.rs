@@ -19,7 +19,7 @@ use packet::Packet;
 
 use crate::normal::{Mode, Port};
 use crate::rule::{Mod, to_flow_mod};
-use crate::world::{Outcome, TableCounts};
+use crate::world::{FAR, Outcome, TableCounts};
 
 /// The switch and the far ends of its ports.
 pub struct Rig {
@@ -27,6 +27,8 @@ pub struct Rig {
     worker: Worker,
     switch: Arc<Switch>,
     bridge: Arc<Bridge>,
+    /// The bridge at the other end of a patch.
+    far: Option<Arc<Bridge>>,
     wires: BTreeMap<u16, Wires>,
     numbers: BTreeMap<u16, PortNo>,
 }
@@ -44,6 +46,11 @@ pub struct Lookups {
     pub hit: u64,
     /// Translated.
     pub missed: u64,
+}
+
+/// A port's number in its bridge.
+fn ofport(number: u16) -> OfPort {
+    OfPort(u32::from(number % u16::from(FAR)))
 }
 
 /// Limits that are small enough to be met.
@@ -73,13 +80,60 @@ impl Rig {
         let bridge_config =
             BridgeConfig { datapath_id: 1, fail_mode: FailMode::Secure, ..BridgeConfig::default() };
         let bridge = switch.add_bridge("br0", bridge_config).expect("a bridge");
-        let mut rig =
-            Self { datapath, worker, switch, bridge, wires: BTreeMap::new(), numbers: BTreeMap::new() };
+        let mut rig = Self {
+            datapath,
+            worker,
+            switch,
+            bridge,
+            far: None,
+            wires: BTreeMap::new(),
+            numbers: BTreeMap::new(),
+        };
         for (number, port) in ports {
             rig.add_port(*number, port);
         }
-        while rig.bridge.events().pop().is_some() {}
+        rig.forget_events();
         rig
+    }
+
+    /// Adds a second bridge with two ports, which are the first's ports `here` on, at the other end of a patch.
+    ///
+    /// # Panics
+    /// When the switch refuses to be set up: the test cannot begin.
+    pub fn add_far(&mut self, (here, there): (u16, u16), ports: &[u16]) {
+        let config = BridgeConfig { datapath_id: 2, fail_mode: FailMode::Secure, ..BridgeConfig::default() };
+        self.far = Some(self.switch.add_bridge("br1", config).expect("a bridge"));
+        for (number, peer) in [(here, there), (there, here)] {
+            let config = InterfaceConfig {
+                name: format!("patch{number}"),
+                attachment: Attachment::Patch(format!("patch{peer}")),
+                local: false,
+                ofport_request: Some(ofport(number)),
+                hw_addr: [2, 0, 0, 0, 2, number as u8],
+            };
+            let given = self.bridge_of(number).add_interface(&config, 0).expect("an interface");
+            assert_eq!(given, ofport(number));
+        }
+        ports.iter().for_each(|number| self.add_port(*number, &Port::trunk()));
+        self.forget_events();
+    }
+
+    /// The bridge of a port or table, going by its number.
+    fn bridge_of(&self, number: u16) -> Arc<Bridge> {
+        let far = self.far.as_ref().filter(|_| number >= u16::from(FAR));
+        far.unwrap_or(&self.bridge).clone()
+    }
+
+    fn bridges(&self) -> impl Iterator<Item = (u8, &Arc<Bridge>)> {
+        [(0, Some(&self.bridge)), (FAR, self.far.as_ref())]
+            .into_iter()
+            .filter_map(|(base, b)| Some((base, b?)))
+    }
+
+    fn forget_events(&self) {
+        for (_, bridge) in self.bridges() {
+            while bridge.events().pop().is_some() {}
+        }
     }
 
     fn add_port(&mut self, number: u16, port: &Port) {
@@ -91,11 +145,11 @@ impl Rig {
             name,
             attachment: Attachment::Datapath(opened.number),
             local: false,
-            ofport_request: Some(OfPort(u32::from(number))),
+            ofport_request: Some(ofport(number)),
             hw_addr: [2, 0, 0, 0, 1, number as u8],
         };
-        let given = self.bridge.add_interface(&config, 0).expect("an interface");
-        assert_eq!(given, OfPort(u32::from(number)));
+        let given = self.bridge_of(number).add_interface(&config, 0).expect("an interface");
+        assert_eq!(given, ofport(number));
         self.wires.insert(number, wires);
         self.numbers.insert(number, opened.number);
         self.set_port(number, port);
@@ -109,12 +163,12 @@ impl Rig {
             Mode::NativeTagged(tag) => (VlanMode::NativeTagged, tag),
             Mode::NativeUntagged(tag) => (VlanMode::NativeUntagged, tag),
         };
-        self.bridge.set_port(PortConfig {
+        self.bridge_of(number).set_port(PortConfig {
             name: format!("p{number}"),
             vlan_mode,
             tag,
             trunks: port.trunks.clone(),
-            members: vec![OfPort(u32::from(number))],
+            members: vec![ofport(number)],
             ..PortConfig::default()
         });
     }
@@ -124,14 +178,18 @@ impl Rig {
         self.numbers[&number].0
     }
 
-    /// Makes changes to the tables, all at once.
+    /// Makes changes to the tables, those of a bridge all at once.
     ///
     /// # Panics
     /// When the switch refuses one: they are all valid.
     pub fn change(&mut self, changes: &[Mod], now_ns: u64) {
-        let mods: Vec<_> = changes.iter().map(to_flow_mod).collect();
-        if let Err((index, error)) = self.bridge.flow_mods(&mods, now_ns) {
-            panic!("refused with {error:?}: {:?}", changes[index]);
+        for (base, bridge) in self.bridges() {
+            let changes: Vec<&Mod> =
+                changes.iter().filter(|change| change.spec().table / FAR == base / FAR).collect();
+            let mods: Vec<_> = changes.iter().map(|change| to_flow_mod(change)).collect();
+            if let Err((index, error)) = bridge.flow_mods(&mods, now_ns) {
+                panic!("refused with {error:?}: {:?}", changes[index]);
+            }
         }
     }
 
@@ -148,9 +206,11 @@ impl Rig {
                 out.sent.insert(*number, sent);
             }
         }
-        while let Some(event) = self.bridge.events().pop() {
-            if let Event::PacketIn(packet_in) = event {
-                out.punted.push((packet_in.reason as u8, packet_in.frame.clone()));
+        for (base, bridge) in self.bridges() {
+            while let Some(event) = bridge.events().pop() {
+                if let Event::PacketIn(packet_in) = event {
+                    out.punted.push((base, packet_in.reason as u8, packet_in.frame.clone()));
+                }
             }
         }
         out
@@ -162,7 +222,7 @@ impl Rig {
         self.worker.settle(before_ns);
         self.switch.run(now_ns);
         self.worker.settle(now_ns);
-        while self.bridge.events().pop().is_some() {}
+        self.forget_events();
     }
 
     /// Forgets all learned addresses.
@@ -187,9 +247,13 @@ impl Rig {
         self.datapath.tracker()
     }
 
-    /// All rules.
-    pub fn rules(&self) -> Vec<Arc<Rule>> {
-        self.bridge.select(&Filter::default()).into()
+    /// All rules, with what their tables are counted from.
+    pub fn rules(&self) -> Vec<(u8, Arc<Rule>)> {
+        let of = |(base, bridge): (u8, &Arc<Bridge>)| {
+            let rules: Vec<_> = bridge.select(&Filter::default()).into();
+            rules.into_iter().map(move |rule| (base, rule))
+        };
+        self.bridges().flat_map(of).collect()
     }
 
     /// Learned addresses: VLAN, address, port.
@@ -200,7 +264,7 @@ impl Rig {
 
     /// Counts of a table.
     pub fn table(&self, table: u8) -> TableCounts {
-        let stats = self.bridge.table_stats(table);
+        let stats = self.bridge_of(table.into()).table_stats(table % FAR);
         TableCounts { lookups: stats.lookups, matches: stats.matches }
     }
 

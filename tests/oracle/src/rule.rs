@@ -10,6 +10,7 @@ use openflow::action::{
 use openflow::{FlowMod, FlowModCommand, Instructions, OfPort, SubField};
 
 use crate::field::{Field, Slot, Values};
+use crate::world::FAR;
 
 /// One condition of a match.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -182,6 +183,15 @@ pub enum Mod {
     },
 }
 
+impl Mod {
+    /// What it is about.
+    pub fn spec(&self) -> &Spec {
+        match self {
+            Self::Add(spec) | Self::Modify(spec, _) | Self::Delete { spec, .. } => spec,
+        }
+    }
+}
+
 fn port(number: u16) -> OfPort {
     OfPort(u32::from(number))
 }
@@ -282,7 +292,7 @@ fn base(spec: &Spec, command: FlowModCommand) -> FlowMod {
     }
     FlowMod {
         command,
-        table_id: Some(spec.table),
+        table_id: Some(spec.table % FAR),
         flow_match,
         priority: spec.priority,
         new_cookie: Some(spec.cookie),

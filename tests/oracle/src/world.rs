@@ -8,6 +8,8 @@ use crate::rule::{Act, Ct, Doing, Mod, Spec, Terms, is_within, meets};
 use crate::tracking::{self, Carried, Connections};
 use crate::view::View;
 
+/// What tables and ports of the second bridge are counted from.
+pub const FAR: u8 = 100;
 /// How deep resubmits may nest.
 const MAX_DEPTH: usize = 64;
 /// How often a packet may come back from the connection tracker.
@@ -31,8 +33,8 @@ pub enum Reason {
 pub struct Outcome {
     /// Frames by port, in order.
     pub sent: BTreeMap<u16, Vec<Vec<u8>>>,
-    /// Packet-ins, in order.
-    pub punted: Vec<(u8, Vec<u8>)>,
+    /// Packet-ins: bridge, reason, frame; in order for each bridge.
+    pub punted: Vec<(u8, u8, Vec<u8>)>,
 }
 
 /// A rule and what it counted.
@@ -62,10 +64,12 @@ pub struct TableCounts {
 /// The switch as the oracle has it.
 #[derive(Clone, Debug)]
 pub struct World {
-    /// All rules.
+    /// All rules. Tables of the second bridge are numbered from [`FAR`] on.
     pub rules: Vec<Rule>,
-    /// Ports by number.
+    /// Ports by number. Those of the second bridge are numbered from [`FAR`] on.
     pub ports: BTreeMap<u16, Port>,
+    /// The ends of the patch between the bridges, if there is one.
+    pub patch: Option<(u16, u16)>,
     /// What NORMAL has learned.
     pub macs: Macs,
     /// Counts by table.
@@ -96,6 +100,9 @@ pub struct TrackCounts {
 /// One packet on its way.
 struct Walk {
     view: View,
+    /// What tables and ports of the bridge that it is in are counted from.
+    base: u8,
+    /// Within its bridge.
     in_port: u16,
     table: u8,
     /// Length as it came.
@@ -127,7 +134,7 @@ impl World {
     pub fn new(ports: BTreeMap<u16, Port>, vlan_limit: usize) -> Self {
         let (rules, macs, tables) = (Vec::new(), Macs::default(), BTreeMap::new());
         let (connections, tracked) = (Connections::new(0), TrackCounts::default());
-        Self { rules, ports, macs, tables, vlan_limit, connections, tracked }
+        Self { rules, ports, patch: None, macs, tables, vlan_limit, connections, tracked }
     }
 
     /// Changes the tables.
@@ -192,12 +199,14 @@ impl World {
                 out.punted.extend(walk.out.punted);
             }
         }
+        out.punted.sort_by_key(|(bridge, ..)| *bridge);
         out
     }
 
     /// Finds the rule of a table and does what it says.
     fn look_up(&mut self, walk: &mut Walk, table: u8) {
-        let counts = self.tables.entry(table).or_default();
+        let place = walk.base + table;
+        let counts = self.tables.entry(place).or_default();
         counts.lookups += 1;
         let mut values = walk.view.values.clone();
         if values[Slot::Frag] != 0 {
@@ -205,7 +214,7 @@ impl World {
             (values[Slot::TpSrc], values[Slot::TpDst]) = (0, 0);
         }
         let meeting =
-            self.rules.iter_mut().filter(|rule| rule.spec.table == table && meets(&values, &rule.spec.terms));
+            self.rules.iter_mut().filter(|rule| rule.spec.table == place && meets(&values, &rule.spec.terms));
         let Some(rule) = meeting.max_by_key(|rule| rule.spec.priority) else { return };
         counts.matches += 1;
         rule.packets += 1;
@@ -248,8 +257,7 @@ impl World {
             Act::Output(port) => self.output(walk, *port),
             Act::InPort => self.send(walk, walk.in_port),
             Act::All | Act::Flood => {
-                for port in
-                    self.ports.keys().copied().filter(|port| *port != walk.in_port).collect::<Vec<_>>()
+                for port in self.ports_of(walk.base).filter(|port| *port != walk.in_port).collect::<Vec<_>>()
                 {
                     self.send(walk, port);
                 }
@@ -257,10 +265,11 @@ impl World {
             Act::Normal => self.normal(walk),
             Act::Controller => walk.punt(Reason::Action),
             Act::OutputTrunc(port, len) => {
-                if *port != walk.in_port && self.ports.contains_key(port) {
+                let number = u16::from(walk.base) + *port;
+                if *port != walk.in_port && self.ports.contains_key(&number) {
                     let len = walk.view.bytes.len().min(*len as usize);
                     let frame = walk.view.bytes[..len].to_vec();
-                    walk.out.sent.entry(*port).or_default().push(frame);
+                    walk.out.sent.entry(number).or_default().push(frame);
                 }
             }
             Act::OutputReg(field) => match field.get(&walk.view.values) as u16 {
@@ -355,10 +364,42 @@ impl World {
         }
     }
 
+    /// The ports of a bridge, by their numbers in it, the end of a patch among them.
+    fn ports_of(&self, base: u8) -> impl Iterator<Item = u16> {
+        let (first, past) = (u16::from(base), u16::from(base) + u16::from(FAR));
+        let ends = self.patch.iter().flat_map(|(here, there)| [*here, *there]);
+        let mut numbers: Vec<u16> = self.ports.keys().copied().chain(ends).collect();
+        numbers.sort_unstable();
+        numbers.into_iter().filter(move |port| (first..past).contains(port)).map(move |port| port - first)
+    }
+
     fn send(&mut self, walk: &mut Walk, port: u16) {
-        if self.ports.contains_key(&port) {
-            walk.out.sent.entry(port).or_default().push(walk.view.bytes.clone());
+        let number = u16::from(walk.base) + port;
+        if self.ports.contains_key(&number) {
+            walk.out.sent.entry(number).or_default().push(walk.view.bytes.clone());
         }
+        match self.patch {
+            Some((here, there)) if here == number => self.visit(walk, there),
+            Some((here, there)) if there == number => self.visit(walk, here),
+            _ => {}
+        }
+    }
+
+    /// A copy goes into the bridge at the other end of a patch, by that port, with nothing of what the pipeline knew.
+    fn visit(&mut self, walk: &mut Walk, port: u16) {
+        if walk.depth >= MAX_DEPTH {
+            return;
+        }
+        let (base, in_port) = split(port);
+        let mut view = walk.view.clone();
+        for slot in Slot::PIPELINE.into_iter().chain(Slot::CT) {
+            view.values[slot] = 0;
+        }
+        view.values[Slot::InPort] = u128::from(in_port);
+        let mut copy = Walk { view, base, in_port, ..walk.visitor() };
+        self.look_up(&mut copy, 0);
+        self.action_set(&mut copy);
+        (walk.out, walk.forks) = (copy.out, copy.forks);
     }
 
     fn normal(&mut self, walk: &mut Walk) {
@@ -396,6 +437,11 @@ impl World {
     }
 }
 
+/// The bridge of a port, and its number there.
+fn split(port: u16) -> (u8, u16) {
+    if port >= u16::from(FAR) { (FAR, port - u16::from(FAR)) } else { (0, port) }
+}
+
 /// Whether two rules are one: same table, priority and match.
 fn is_same(a: &Spec, b: &Spec) -> bool {
     a.table == b.table && a.priority == b.priority && a.terms == b.terms
@@ -403,7 +449,7 @@ fn is_same(a: &Spec, b: &Spec) -> bool {
 
 /// Whether a change that names `wanted` means this rule.
 fn is_meant(rule: &Spec, wanted: &Spec, strict: bool, all: bool) -> bool {
-    let table = all || rule.table == wanted.table;
+    let table = rule.table == wanted.table || all && rule.table / FAR == wanted.table / FAR;
     table
         && if strict {
             rule.priority == wanted.priority && rule.terms == wanted.terms
@@ -434,11 +480,13 @@ impl TrackCounts {
 
 impl Walk {
     /// A packet that comes in.
-    fn new(frame: &[u8], in_port: u16, vlan_limit: usize, now_ns: u64) -> Self {
+    fn new(frame: &[u8], port: u16, vlan_limit: usize, now_ns: u64) -> Self {
         let mut view = View::new(frame, vlan_limit);
+        let (base, in_port) = split(port);
         view.values[Slot::InPort] = u128::from(in_port);
         Self {
             view,
+            base,
             in_port,
             table: 0,
             len: frame.len() as u64,
@@ -457,8 +505,9 @@ impl Walk {
 
     /// A copy that comes in anew, and sees what the tracker said.
     fn fork(&self, table: u8, said: &[(Slot, u128)], vlan_limit: usize) -> Self {
-        let mut fork = Self::new(&self.view.bytes, self.in_port, vlan_limit, self.now_ns);
-        for slot in [Slot::Metadata, Slot::Reg0, Slot::Reg1, Slot::Reg2, Slot::Reg3] {
+        let port = u16::from(self.base) + self.in_port;
+        let mut fork = Self::new(&self.view.bytes, port, vlan_limit, self.now_ns);
+        for slot in Slot::PIPELINE {
             fork.view.values[slot] = self.view.values[slot];
         }
         for (slot, value) in said {
@@ -468,12 +517,38 @@ impl Walk {
         Self { table, set, stack, carried: self.carried, tracked: true, round: self.round + 1, ..fork }
     }
 
+    /// A copy for another bridge, with what has come of the packet so far.
+    fn visitor(&mut self) -> Self {
+        let (out, forks) = (std::mem::take(&mut self.out), std::mem::take(&mut self.forks));
+        let (view, carried) = (self.view.clone(), self.carried);
+        let Self { base, in_port, len, now_ns, round, .. } = *self;
+        let depth = self.depth + 1;
+        let (set, stack, table, over, tracked) = (Vec::new(), Vec::new(), 0, false, false);
+        Self {
+            view,
+            base,
+            in_port,
+            table,
+            len,
+            now_ns,
+            set,
+            stack,
+            depth,
+            over,
+            out,
+            carried,
+            tracked,
+            round,
+            forks,
+        }
+    }
+
     fn clear_ct(&mut self) {
         Slot::CT.into_iter().for_each(|slot| self.view.values[slot] = 0);
     }
 
     fn punt(&mut self, reason: Reason) {
-        self.out.punted.push((reason as u8, self.view.bytes.clone()));
+        self.out.punted.push((self.base, reason as u8, self.view.bytes.clone()));
     }
 
     fn dec_ttl(&mut self) -> Flow {

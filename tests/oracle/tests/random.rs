@@ -44,4 +44,11 @@ fn the_cached_path_does_what_the_oracle_says() {
     assert!(total.hit_share() > 0.5, "fewer than half of the packets hit a cache: {total}");
     assert!(total.outside_hits * 10 > total.outside * 7, "flips outside the mask miss too often: {total}");
     assert!(total.forwarded * 4 > total.packets, "hardly anything is forwarded: {total}");
+    assert!(
+        total.ct_hit_share() > 0.5,
+        "fewer than half of the packets of tracked sessions hit a cache: {total}"
+    );
+    let few =
+        [total.established * 20 < total.tracked, total.translated * 40 < total.tracked, total.related == 0];
+    assert!(!few.contains(&true), "hardly any connections: {total}");
 }

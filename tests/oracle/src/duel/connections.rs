@@ -5,12 +5,14 @@ use frames::Rng;
 
 use super::{Duel, SECOND};
 use crate::field::Slot;
+use crate::normal::Port;
+use crate::random::{self, FAR_PORTS, PATCH, TABLES};
 use crate::random_ct;
 use crate::reply;
-use crate::rule::Mod;
+use crate::rule::{Mod, Spec};
 use crate::tracking::Connections;
 use crate::view::View;
-use crate::world::Outcome;
+use crate::world::{FAR, Outcome};
 
 /// Frames that are remembered to be answered.
 const HEARD: usize = 12;
@@ -27,12 +29,24 @@ impl Duel {
         if self.rng.one_in(4) {
             self.both(|tracker| tracker.set_tcp_seq_check(false));
         }
+        if self.style.patch {
+            self.rig.add_far(PATCH, &FAR_PORTS);
+            self.world.patch = Some(PATCH);
+            self.world.ports.extend(FAR_PORTS.map(|port| (port, Port::trunk())));
+            for table in 0..TABLES {
+                let spec = random::last_resort(&mut self.rng, self.style, table);
+                self.commit(&[Mod::Add(Spec { table: table + FAR, ..spec })]);
+            }
+        }
         self.add_basis();
     }
 
     fn add_basis(&mut self) {
         let basis = random_ct::basis(&mut self.rng, self.style);
-        let kept: Vec<Mod> = basis.into_iter().filter(|_| !self.rng.one_in(8)).map(Mod::Add).collect();
+        let far = self.style.patch && self.rng.one_in(2);
+        let basis =
+            basis.into_iter().map(|spec| Spec { table: spec.table + if far { FAR } else { 0 }, ..spec });
+        let kept: Vec<Mod> = basis.filter(|_| !self.rng.one_in(8)).map(Mod::Add).collect();
         self.commit(&kept);
     }
 
