@@ -228,7 +228,7 @@ fn connections_in_packet_ins_and_flow_removed() {
         assert!(ours.contains("ct_state=new|trk,ct_zone=5"), "{ours}");
     }
     let removed = pair.both(|side| {
-        let monitor = Background::start(&side.sandbox, "removed", &["monitor", "br0", "65534"]);
+        let monitor = Background::start(&side.sandbox, "removed", &["-O", "OpenFlow13", "monitor", "br0", "65534"]);
         let target = side.sandbox.path("removed.ctl").display().to_string();
         wait_until("its barrier", || {
             side.sandbox.try_appctl(&["-t", &target, "ofctl/barrier"]).code == 0
@@ -236,12 +236,14 @@ fn connections_in_packet_ins_and_flow_removed() {
         let fields = "table=2,ct_state=+est-rpl+trk,ct_zone=9,ct_mark=0x5/0xf,ct_label=0x1/0x3,ct_nw_src=10.0.0.0/8,ct_nw_proto=6,ct_tp_dst=80,ip";
         side.sandbox.ofctl(&["add-flow", "br0", &format!("{fields},send_flow_rem,actions=drop")]);
         side.sandbox.ofctl(&["del-flows", "br0", "table=2"]);
-        wait_until("a flow-removed", || text(&side.sandbox, "removed").contains("FLOW_REMOVED"));
+        wait_until("a flow-removed", || text(&side.sandbox, "removed").contains("reason=delete"));
         let seen = normalise(&text(&side.sandbox, "removed"));
         drop(monitor);
-        seen
+        // How long the flow lived follows.
+        seen.split(" reason=").next().unwrap().to_owned()
     });
     assert_eq!(removed.0, removed.1);
+    assert!(removed.0.contains("ct_zone=9,ct_mark=0x5/0xf"), "{}", removed.0);
 }
 
 #[test]
