@@ -195,7 +195,7 @@ mod tests {
             lines -= 1;
             out.push_str(&"\"".repeat(999));
             out.push_str(if lines == 0 { "." } else { "\n" });
-            if lines % 2 == 0 { Progress::Waiting } else { Progress::More }
+            if lines.is_multiple_of(2) { Progress::Waiting } else { Progress::More }
         })
     }
 

@@ -35,6 +35,9 @@ pub(super) fn commands() -> [Command<Control>; 3] {
     ]
 }
 
+/// The default limit, if it is given, and zones with theirs.
+type Wanted = (Option<u32>, Vec<(u16, u32)>);
+
 fn set(control: &Control, args: &[String]) -> Answer {
     let (_, args) = args::split(args)?;
     let args = args::after_datapath(control, args, usize::MAX)?;
@@ -48,7 +51,7 @@ fn set(control: &Control, args: &[String]) -> Answer {
 }
 
 /// Reads `[default=L] [zone=N,limit=L]...`.
-fn wanted(args: &[&str]) -> Result<(Option<u32>, Vec<(u16, u32)>), String> {
+fn wanted(args: &[&str]) -> Result<Wanted, String> {
     let default = args.first().and_then(|arg| arg.strip_prefix("default="));
     let limit = |text: &str| args::scan(text).map(|limit| limit as u32);
     let limit = match default {
