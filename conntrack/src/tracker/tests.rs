@@ -61,7 +61,7 @@ fn a_hint_that_is_wrong_changes_nothing() {
         send(&tracker, &commit(), &udp(2, 9, 1, port), 2);
     }
     let mut packet = Packet::copy_of(&udp(2, 9, 1, 2)).unwrap();
-    let (mut key, mut layers) = packet::extract(packet.data(), 2);
+    let (mut key, mut layers) = extract(packet.data(), 2);
     tracker.track(&commit(), &mut packet, &mut layers, &mut key, 3);
     let right = packet.connection;
     assert_ne!(right, 0);
