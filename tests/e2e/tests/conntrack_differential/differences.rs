@@ -1,6 +1,7 @@
 //! The differences that stand, as `CONNTRACK-DIFFERENCES.md` lists them.
 
-use crate::talk::{Kind, Step, Talk};
+use crate::rig::Said;
+use crate::talk::{Kind, Nat, Step, Talk};
 
 /// Whom ours is compared with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,7 +29,12 @@ pub(crate) fn as_kernel(state: &str) -> String {
 
 /// The reason of a difference in the state of packet `at`, if it is one that stands.
 pub(crate) fn explain(peer: Peer, talk: &Talk, said: [&[String]; 2], at: usize) -> Option<Reason> {
-    let (ours, theirs) = (said[0][at].as_str(), said[1][at].as_str());
+    let [ours, theirs] = said.map(|said| said[at].replace("|snat", "").replace("|dnat", ""));
+    if ours == theirs {
+        let stays = peer == Peer::OpenVswitch && said[0][at] == "inv|trk";
+        return stays.then_some(Reason { name: "invalid-nat", parts: false });
+    }
+    let (ours, theirs) = (ours.as_str(), theirs.as_str());
     let story = Story { talk, ours: said[0], at };
     let reason = |name, parts| Some(Reason { name, parts });
     match peer {
@@ -42,6 +48,23 @@ pub(crate) fn explain(peer: Peer, talk: &Talk, said: [&[String]; 2], at: usize) 
         Peer::OpenVswitch => None,
         Peer::Kernel => kernel(&story, ours, theirs).map(|name| Reason { name, parts: true }),
     }
+}
+
+/// The reason of a difference in a packet that both call the same, if it is one that stands.
+pub(crate) fn explain_frame(talk: &Talk, said: &Said, at: usize) -> Option<Reason> {
+    let (state, frame) = (said.states[at].as_str(), &said.frames[at]);
+    let story = Story { talk, ours: &said.states, at };
+    let octet = |at: usize| u8::from_str_radix(&frame[at..at + 2], 16).unwrap();
+    let bytes: Vec<u8> = (0..frame.len()).step_by(2).map(octet).collect();
+    let name = match talk.ends.nat {
+        Nat::None => return None,
+        _ if state == "inv|trk" => "invalid-nat",
+        _ if frames::verify(&bytes).is_err() => return None,
+        _ if talk.ends.v6 && state.contains("rel") => "icmp6-inner",
+        _ if state == "new|trk" && story.has_syn() && story.valid().count() > 1 => "nat-again",
+        _ => return None,
+    };
+    Some(Reason { name, parts: name == "nat-again" })
 }
 
 /// The reason of a difference in what is remembered of a conversation, if it is one that stands.
@@ -75,6 +98,7 @@ fn kernel(story: &Story<'_>, ours: &str, theirs: &str) -> Option<&'static str> {
         _ if step.flags & SYN != 0 || story.has_late_syn() => Some("late-syn"),
         _ if step.flags & RST != 0 => Some("reset"),
         Kind::TcpTricks => Some("window"),
+        _ if ours == "inv|trk" && story.is_old() => Some("window"),
         _ => None,
     }
 }
@@ -109,6 +133,13 @@ impl Story<'_> {
             && first(true).is_none_or(|step| step.flags & SYN != 0)
     }
 
+    /// The packet's number lies below one that its side has sent before.
+    fn is_old(&self) -> bool {
+        let step = &self.talk.steps[self.at];
+        let mut before = self.valid().filter(|earlier| earlier.reply == step.reply);
+        before.any(|earlier| earlier.seq.wrapping_sub(step.seq).cast_signed() > 0)
+    }
+
     /// There is a bare SYN.
     fn has_syn(&self) -> bool {
         self.valid().any(|step| step.flags & (SYN | ACK) == SYN)
@@ -124,12 +155,16 @@ impl Story<'_> {
         self.valid().any(|step| step.reply && step.flags & (SYN | ACK) == SYN)
     }
 
-    /// A side sent a bare SYN after another first segment.
+    /// A side sent a bare SYN with another number than what it had sent before.
     fn has_other_syn(&self) -> bool {
         [false, true].into_iter().any(|reply| {
-            let mut numbers = self.valid().filter(|step| step.reply == reply && step.flags != 0);
-            let first = numbers.next().map(|step| step.seq);
-            numbers.any(|step| step.flags & (SYN | ACK) == SYN && Some(step.seq) != first)
+            let segments: Vec<&Step> =
+                self.valid().filter(|step| step.reply == reply && step.flags != 0).collect();
+            let is_other = |pair: &[&Step]| {
+                pair[1].flags & (SYN | ACK) == SYN
+                    && (pair[1].seq != pair[0].seq || pair[1].seq != segments[0].seq)
+            };
+            segments.windows(2).any(is_other)
         })
     }
 }

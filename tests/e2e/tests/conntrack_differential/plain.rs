@@ -2,7 +2,7 @@
 
 use frames::{L4, Rng};
 
-use crate::talk::{Ends, Kind, Step, Talk};
+use crate::talk::{Ends, Kind, Nat, Step, Talk};
 
 /// What makes a packet bad.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,10 +23,22 @@ fn flaw(rng: &mut Rng) -> Flaw {
 }
 
 /// A frame whose transport header has a right checksum, unless it has a flaw. `at`: where the checksum stands.
-fn flawed(ends: Ends, reply: bool, proto: u8, mut bytes: Vec<u8>, at: usize, flaw: Flaw) -> Vec<u8> {
+fn flawed(ends: Ends, reply: bool, proto: u8, bytes: Vec<u8>, at: usize, flaw: Flaw) -> Vec<u8> {
+    seen([reply, reply], ends, proto, bytes, at, flaw)
+}
+
+/// The same from a host (`reply` or not), as one of them sees it.
+fn seen(
+    [reply, seen_by_other]: [bool; 2],
+    ends: Ends,
+    proto: u8,
+    mut bytes: Vec<u8>,
+    at: usize,
+    flaw: Flaw,
+) -> Vec<u8> {
     let sum = match proto {
         1 => frames::inet(&[&bytes]),
-        _ => ends.sum(reply, proto, &bytes),
+        _ => ends.sum(reply, seen_by_other, proto, &bytes),
     };
     bytes[at..at + 2].copy_from_slice(&sum.to_be_bytes());
     match flaw {
@@ -34,7 +46,7 @@ fn flawed(ends: Ends, reply: bool, proto: u8, mut bytes: Vec<u8>, at: usize, fla
         Flaw::Sum => bytes[at] ^= 0x55,
         Flaw::Short(length) => bytes.truncate(length),
     }
-    ends.frame(reply, L4::Raw { proto, bytes })
+    ends.frame_at(reply, seen_by_other, L4::Raw { proto, bytes })
 }
 
 fn step(reply: bool, what: String, frame: Vec<u8>) -> Step {
@@ -115,8 +127,11 @@ fn error(rng: &mut Rng, ends: Ends, reply: bool, proto: u8) -> Step {
     };
     let mut about = match rng.one_in(8) {
         // A packet of nobody.
-        true => Ends { number: ends.number ^ 0x4000, ..ends }.frame(!reply, L4::Raw { proto, bytes: inner }),
-        false => flawed(ends, !reply, proto, inner, if proto == 17 { 6 } else { 2 }, Flaw::None),
+        true => {
+            let nobody = Ends { number: ends.number ^ 0x4000, nat: Nat::None, ..ends };
+            nobody.frame(!reply, L4::Raw { proto, bytes: inner })
+        }
+        false => seen([!reply, reply], ends, proto, inner, if proto == 17 { 6 } else { 2 }, Flaw::None),
     };
     about.drain(..14);
     let header = if ends.v6 { 40 } else { 20 };

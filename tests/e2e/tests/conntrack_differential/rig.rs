@@ -14,6 +14,15 @@ pub(crate) struct Rig {
     tracker: Tracker,
 }
 
+/// What came of a conversation.
+#[derive(Clone, Default)]
+pub(crate) struct Said {
+    /// The states of its packets.
+    pub(crate) states: Vec<String>,
+    /// The packets as they came out.
+    pub(crate) frames: Vec<String>,
+}
+
 enum Tracker {
     Switch(Sandbox),
     Kernel(Netns),
@@ -31,9 +40,43 @@ fn cables(inside: &Netns, outside: &Netns) {
     }
 }
 
+/// The rules of a switch that commits what is new and writes what it says into the MACs.
+fn rules(translate: bool) -> String {
+    let mut flows = String::new();
+    for (ip, ct, vip, server, one) in [
+        ("ip", "CT_NW", "nw_dst=10.8.0.1", "10.2.0.1", "10.9.0.1"),
+        ("ipv6", "CT_IPV6", "ipv6_dst=fd08::1", "fd02::1", "fd09::1"),
+    ] {
+        let state = "move:NXM_NX_CT_STATE[0..7]->NXM_OF_ETH_DST[0..7]";
+        // What can be asked of a packet that has a connection.
+        let all = format!(
+            "{state},move:NXM_NX_{ct}_SRC[0..31]->NXM_OF_ETH_DST[8..39],move:NXM_NX_{ct}_DST[0..31]->NXM_OF_ETH_SRC[0..31],move:NXM_NX_CT_NW_PROTO[]->NXM_OF_ETH_SRC[32..39]"
+        );
+        let (found, to_server, to_one) = match translate {
+            true => (",nat", format!(",nat(dst={server})"), format!(",nat(src={one})")),
+            false => ("", String::new(), String::new()),
+        };
+        flows += &format!("table=0,{ip},actions=ct(table=1,zone=1{found})\n");
+        let mut rule = |priority, rest: String, actions: String| {
+            flows += &format!("table=1,priority={priority},{ip},{rest},actions={actions}\n");
+        };
+        let new = |nat: &str, to| format!("{all},ct(commit,zone=1{nat}),output:{to}");
+        rule(3, format!("in_port=1,{vip},ct_state=+new"), new(&to_server, 2));
+        rule(2, "in_port=1,ct_state=+new".into(), new(&to_one, 2));
+        rule(2, "in_port=2,ct_state=+new".into(), new("", 1));
+        for (from, to) in [(1, 2), (2, 1)] {
+            rule(1, format!("in_port={from},ct_state=+est"), format!("{all},output:{to}"));
+            rule(1, format!("in_port={from},ct_state=+rel-est"), format!("{all},output:{to}"));
+            rule(0, format!("in_port={from}"), format!("{state},output:{to}"));
+        }
+    }
+    flows
+}
+
 impl Rig {
-    /// A switch that writes the `ct_state` of each packet into the last byte of its destination MAC and commits what is new.
-    pub(crate) fn switch(flavor: Flavor) -> Self {
+    /// A switch that commits what is new and writes into the MACs of each packet what the tracker says of it, in the last byte of the
+    /// destination its `ct_state`. It may translate addresses as [`Nat`](crate::talk::Nat) says.
+    pub(crate) fn switch(flavor: Flavor, translate: bool) -> Self {
         let mut sandbox = Sandbox::bare(flavor);
         let outside = Netns::new("out");
         sandbox.netns().sh(SILENT);
@@ -42,18 +85,7 @@ impl Rig {
         sandbox.start_database();
         sandbox.start_switch();
         sandbox.add_bridge("br0", &["p1", "p2"]);
-        let show = "move:NXM_NX_CT_STATE[0..7]->NXM_OF_ETH_DST[0..7]";
-        let mut flows = String::new();
-        for ip in ["ip", "ipv6"] {
-            flows += &format!("table=0,{ip},actions=ct(table=1,zone=1)\n");
-            for (from, to) in [(1, 2), (2, 1)] {
-                let rest = format!("{ip},in_port={from}");
-                flows += &format!(
-                    "table=1,priority=2,{rest},ct_state=+new,actions={show},ct(commit,zone=1),output:{to}\n"
-                );
-                flows += &format!("table=1,priority=1,{rest},actions={show},output:{to}\n");
-            }
-        }
+        let flows = rules(translate);
         std::fs::write(sandbox.path("flows"), flows).unwrap();
         sandbox.ofctl(&["del-flows", "br0"]);
         sandbox.ofctl(&["add-flows", "br0", sandbox.path("flows").to_str().unwrap()]);
@@ -90,8 +122,9 @@ impl Rig {
         Self { outside, tracker: Tracker::Kernel(inside) }
     }
 
-    /// Plays conversations side by side, packet by packet, and gives what the tracker said of each packet.
-    pub(crate) fn play(&self, talks: &[Talk]) -> Vec<Vec<String>> {
+    /// Plays conversations side by side, packet by packet, and gives what the tracker said of each packet, and the packet (in
+    /// hexadecimal).
+    pub(crate) fn play(&self, talks: &[Talk]) -> Vec<Said> {
         let rounds = talks.iter().map(|talk| talk.steps.len()).max().unwrap_or(0);
         let mut input = String::new();
         for round in 0..rounds {
@@ -106,11 +139,13 @@ impl Rig {
         }
         let output = self.send(&input);
         let mut results = output.lines();
-        let mut said = vec![Vec::new(); talks.len()];
+        let mut said = vec![Said::default(); talks.len()];
         for round in 0..rounds {
             for (number, talk) in talks.iter().enumerate() {
                 if round < talk.steps.len() {
-                    said[number].push(self.said(results.next().expect("a result for each frame")));
+                    let result = results.next().expect("a result for each frame");
+                    said[number].states.push(self.state(result));
+                    said[number].frames.push(result.to_owned());
                 }
             }
         }
@@ -128,7 +163,7 @@ impl Rig {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    fn said(&self, result: &str) -> String {
+    fn state(&self, result: &str) -> String {
         let byte = |at: usize| u8::from_str_radix(&result[2 * at..2 * at + 2], 16).unwrap();
         if result == "-" {
             return "lost".into();

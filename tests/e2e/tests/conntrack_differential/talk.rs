@@ -1,5 +1,7 @@
 //! A conversation of two hosts, as a list of frames.
 
+use std::net::Ipv4Addr;
+
 use frames::{Frame, L4, Net, V4, V6};
 
 /// What a conversation is made of.
@@ -23,6 +25,17 @@ pub(crate) enum Kind {
     Sctp,
 }
 
+/// What the tracker in between makes of addresses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Nat {
+    /// Nothing.
+    None,
+    /// All who open have one address towards the others.
+    Source,
+    /// All others are one host, who has another address towards those who open.
+    Destination,
+}
+
 /// The two hosts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ends {
@@ -30,50 +43,73 @@ pub(crate) struct Ends {
     pub(crate) v6: bool,
     /// Number of both hosts; each conversation has its own.
     pub(crate) number: u16,
+    /// Translation between them.
+    pub(crate) nat: Nat,
 }
 
 impl Ends {
-    fn v4(self, reply: bool) -> [u8; 4] {
-        let [high, low] = self.number.to_be_bytes();
-        [10, 1 + u8::from(reply), high, low]
-    }
-
-    fn v6(self, reply: bool) -> [u8; 16] {
-        let mut address = [0; 16];
-        address[..2].copy_from_slice(&[0xfd, 1 + u8::from(reply)]);
-        address[14..].copy_from_slice(&self.number.to_be_bytes());
-        address
-    }
-
-    /// Address of the host that opens, or of the other.
-    pub(crate) fn address(self, reply: bool) -> Vec<u8> {
-        if self.v6 { self.v6(reply).to_vec() } else { self.v4(reply).to_vec() }
-    }
-
-    /// As tools write it.
-    pub(crate) fn text(self, reply: bool) -> String {
-        if self.v6 {
-            format!("fd0{}::{:x}", 1 + u8::from(reply), self.number)
-        } else {
-            std::net::Ipv4Addr::from(self.v4(reply)).to_string()
+    /// Network and number of the host that opens (`other` false) or of the other, as one of them sees it.
+    fn place(self, other: bool, seen_by_other: bool) -> (u8, u16) {
+        match (self.nat, other, seen_by_other) {
+            (Nat::Source, false, true) => (9, 1),
+            (Nat::Destination, true, false) => (8, 1),
+            (Nat::Destination, true, true) => (2, 1),
+            _ => (1 + u8::from(other), self.number),
         }
     }
 
-    /// A frame from one host to the other.
+    fn v4(self, other: bool, seen_by_other: bool) -> [u8; 4] {
+        let (net, number) = self.place(other, seen_by_other);
+        let [high, low] = number.to_be_bytes();
+        [10, net, high, low]
+    }
+
+    fn v6(self, other: bool, seen_by_other: bool) -> [u8; 16] {
+        let (net, number) = self.place(other, seen_by_other);
+        let mut address = [0; 16];
+        address[..2].copy_from_slice(&[0xfd, net]);
+        address[14..].copy_from_slice(&number.to_be_bytes());
+        address
+    }
+
+    fn bytes(self, other: bool, seen_by_other: bool) -> Vec<u8> {
+        match self.v6 {
+            true => self.v6(other, seen_by_other).to_vec(),
+            false => self.v4(other, seen_by_other).to_vec(),
+        }
+    }
+
+    /// The host's own address, as tools write it.
+    pub(crate) fn text(self, other: bool) -> String {
+        let (net, number) = self.place(other, other);
+        if self.v6 {
+            format!("fd0{net}::{number:x}")
+        } else {
+            Ipv4Addr::from(self.v4(other, other)).to_string()
+        }
+    }
+
+    /// A frame from one host to the other, as it sends it.
     pub(crate) fn frame(self, reply: bool, l4: L4) -> Vec<u8> {
+        self.frame_at(reply, reply, l4)
+    }
+
+    /// A frame from one host to the other, as the one or the other sees it.
+    pub(crate) fn frame_at(self, reply: bool, seen_by_other: bool, l4: L4) -> Vec<u8> {
         let net = if self.v6 {
-            let (src, dst) = (self.v6(reply), self.v6(!reply));
+            let (src, dst) = (self.v6(reply, seen_by_other), self.v6(!reply, seen_by_other));
             Net::V6(V6 { src, dst, class: 0, label: 0, hops: 64, extensions: Vec::new(), l4 })
         } else {
-            Net::V4(V4 { src: self.v4(reply), dst: self.v4(!reply), l4, ..V4::default() })
+            let (src, dst) = (self.v4(reply, seen_by_other), self.v4(!reply, seen_by_other));
+            Net::V4(V4 { src, dst, l4, ..V4::default() })
         };
         let (dst, src) = ([2, 0, 0, 0, 1, 1 + u8::from(reply)], [2, 0, 0, 0, 0, 1 + u8::from(reply)]);
         Frame { dst, src, ..Frame::new(net) }.build()
     }
 
-    /// The sum of a transport packet with its pseudo-header.
-    pub(crate) fn sum(self, reply: bool, proto: u8, packet: &[u8]) -> u16 {
-        let (src, dst) = (self.address(reply), self.address(!reply));
+    /// The sum of a transport packet with its pseudo-header, as the one or the other sees it.
+    pub(crate) fn sum(self, reply: bool, seen_by_other: bool, proto: u8, packet: &[u8]) -> u16 {
+        let (src, dst) = (self.bytes(reply, seen_by_other), self.bytes(!reply, seen_by_other));
         let length = (packet.len() as u32).to_be_bytes();
         frames::inet(&[&src, &dst, &length, &[0, 0, 0, proto], packet])
     }

@@ -276,7 +276,7 @@ impl World<'_> {
         bytes.extend([0; 4]);
         bytes.extend(options);
         bytes.resize(bytes.len() + usize::from(segment.len), b'x');
-        let sum = self.ends.sum(reply, 6, &bytes);
+        let sum = self.ends.sum(reply, reply, 6, &bytes);
         bytes[16..18].copy_from_slice(&sum.to_be_bytes());
         self.ends.frame(reply, L4::Raw { proto: 6, bytes })
     }
