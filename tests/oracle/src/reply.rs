@@ -1,6 +1,6 @@
 //! Packets that answer others: what makes connections of random packets.
 
-use frames::{Rng, inet};
+use frames::{Rng, crc32c, inet};
 
 use crate::field::Slot;
 use crate::view::View;
@@ -71,6 +71,11 @@ pub fn mend(frame: &mut [u8]) {
         TCP => 16,
         UDP => 6,
         1 | 58 => 2,
+        132 if end >= l4 + 12 => {
+            frame[l4 + 8..l4 + 12].fill(0);
+            let sum = crc32c(&frame[l4..end]);
+            return frame[l4 + 8..l4 + 12].copy_from_slice(&sum.to_le_bytes());
+        }
         _ => return,
     };
     if end < l4 + at + 2 || (proto == UDP && frame[l4 + 6..l4 + 8] == [0, 0]) {
