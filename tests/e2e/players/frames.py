@@ -12,7 +12,7 @@ import socket
 import sys
 import time
 
-PATIENCE_S = 3
+PATIENCE_S = 20
 ALL_PROTOCOLS = 3
 SO_RCVBUFFORCE = 33
 

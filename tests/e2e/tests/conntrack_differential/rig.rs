@@ -87,6 +87,11 @@ impl Rig {
         sandbox.add_bridge("br0", &["p1", "p2"]);
         let flows = rules(translate);
         std::fs::write(sandbox.path("flows"), flows).unwrap();
+        // What is closed is forgotten after 10 seconds otherwise, which is too soon on a busy machine.
+        let datapath = "set open . datapaths:netdev=@d".split(' ');
+        let create = ["--", "--id=@d", "create", "datapath", "datapath_version=0", "--"];
+        sandbox.vsctl(&create.into_iter().chain(datapath).collect::<Vec<_>>());
+        sandbox.vsctl(&["add-zone-tp", "netdev", "zone=1", "tcp_close=600"]);
         sandbox.ofctl(&["del-flows", "br0"]);
         sandbox.ofctl(&["add-flows", "br0", sandbox.path("flows").to_str().unwrap()]);
         Self { outside, tracker: Tracker::Switch(sandbox) }
@@ -119,6 +124,7 @@ impl Rig {
             }
         }
         inside.sh(&format!("echo '{rules}}}\n}}' | nft -f -"));
+        inside.sh("sysctl -qw net.netfilter.nf_conntrack_tcp_timeout_close=600");
         Self { outside, tracker: Tracker::Kernel(inside) }
     }
 
