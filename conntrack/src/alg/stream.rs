@@ -13,7 +13,8 @@
 //! # Bounds
 //!
 //! The last [`MOST_EDITS`] edits are kept; older ones are folded into one difference, as are those that lie more than [`OLD`] bytes
-//! back, so that comparisons of sequence numbers stay meaningful when they wrap.
+//! back. None is taken that lies further than that from a known one: of two places that are half of all numbers apart each is before the
+//! other, and the edits would not be in order.
 
 /// Edits that are kept.
 pub(crate) const MOST_EDITS: usize = 8;
@@ -77,11 +78,13 @@ impl Stream {
         self.base == 0 && self.edits.is_empty()
     }
 
-    /// Edits `old_len` bytes (at least one) from `start` on. An edit that overlaps one that is known is that one again, and changes nothing.
+    /// Edits `old_len` bytes (at least one) from `start` on. An edit that overlaps one that is known is that one again, and changes nothing;
+    /// nor does one that is far from another.
     pub(crate) fn edit(&mut self, start: u32, old_len: u32, new: &[u8]) {
         let end = start.wrapping_add(old_len);
         let overlaps = |edit: &Edit| ahead(end, edit.start) > 0 && ahead(edit.end(), start) > 0;
-        if old_len == 0 || self.edits.iter().any(overlaps) {
+        let is_far = |edit: &Edit| ahead(edit.start, start).unsigned_abs() > OLD;
+        if old_len == 0 || self.edits.iter().any(|edit| overlaps(edit) || is_far(edit)) {
             return;
         }
         let place = self.edits.partition_point(|edit| ahead(edit.start, start) < 0);
@@ -267,5 +270,23 @@ mod tests {
             assert_eq!(stream.backward(stream.forward(seq)), seq);
         }
         assert!(stream.edits.is_empty() && !stream.is_plain());
+    }
+
+    proptest! {
+        /// Sequence numbers that are half the space apart are each before the other. Whatever a hostile sender announces where, replacements
+        /// come in the order of the payload.
+        #[test]
+        fn edits_all_over_the_sequence_space_stay_in_order(starts in prop::collection::vec((0u32..8, 0u32..300), 1..60)) {
+            let mut stream = Stream::default();
+            for (eighth, more) in starts {
+                let start = (eighth << 29) + more;
+                stream.advance(start);
+                stream.edit(start, 10, b"new");
+                for seq in (0..8).map(|eighth| eighth << 29) {
+                    let splices: Vec<Splice<'_>> = stream.splices(seq, 400).collect();
+                    prop_assert!(splices.is_sorted_by(|a, b| a.end <= b.start), "{splices:?}");
+                }
+            }
+        }
     }
 }
