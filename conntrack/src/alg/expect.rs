@@ -4,7 +4,7 @@
 //!
 //! A hash table by the tuple of the expected connection's first packet, its source port zero for "any", and one of what each control
 //! connection has announced, so that it goes with it. Both behind one lock: control channels say little. Packets of no known
-//! connection look here only if there is any expectation at all, which costs them one load.
+//! connection look here only if there is any expectation at all, which costs them one load; they share the lock.
 //!
 //! # Invariants
 //!
@@ -14,10 +14,11 @@
 //!
 //! # Bounds
 //!
-//! [`MOST`] in all and [`MOST_OF_ONE`] of one control connection, whose oldest makes room. A search for another port takes [`TRIES`] tries.
+//! [`MOST`] in all and [`MOST_OF_ONE`] of one control connection, whose oldest makes room. A search for another port takes [`TRIES`] tries. When there
+//! are as many as may be, an announcement looks for expired ones only if none did in the last [`PAUSE_NS`].
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{PoisonError, RwLock};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
@@ -36,6 +37,9 @@ pub(crate) const LIFETIME_NS: u64 = 300_000_000_000;
 
 /// Ports that are tried when the announced one is taken.
 const TRIES: u64 = 128;
+
+/// From one search for expired expectations to the next that wants their room, in ns: there are many, and announcements are cheap to send.
+const PAUSE_NS: u64 = 1_000_000_000;
 
 /// A connection that was announced.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -87,28 +91,35 @@ struct Inner {
     by_tuple: HashMap<Tuple, Entry, FixedState>,
     /// Oldest first.
     by_parent: HashMap<Tuple, Vec<Tuple>, FixedState>,
+    /// When expired ones may be looked for again to make room.
+    sweep_due_ns: u64,
 }
 
 /// See the module.
 pub(crate) struct Expectations {
     count: AtomicUsize,
-    inner: Mutex<Inner>,
+    inner: RwLock<Inner>,
 }
 
 impl Expectations {
     pub(crate) fn new(seed: u64) -> Self {
         let (by_tuple, by_parent) = (FixedState::with_seed(seed), FixedState::with_seed(seed));
-        let inner =
-            Inner { by_tuple: HashMap::with_hasher(by_tuple), by_parent: HashMap::with_hasher(by_parent) };
-        Self { count: AtomicUsize::new(0), inner: Mutex::new(inner) }
+        let (by_tuple, by_parent) = (HashMap::with_hasher(by_tuple), HashMap::with_hasher(by_parent));
+        let inner = Inner { by_tuple, by_parent, sweep_due_ns: 0 };
+        Self { count: AtomicUsize::new(0), inner: RwLock::new(inner) }
     }
 
-    /// Runs `f` with the lock held.
+    /// Runs `f`, which changes something.
     fn with<R>(&self, f: impl FnOnce(&mut Inner) -> R) -> R {
-        let mut inner: MutexGuard<'_, Inner> = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
         let result = f(&mut inner);
         self.count.store(inner.by_tuple.len(), Relaxed);
         result
+    }
+
+    /// Runs `f`, which only looks.
+    fn look<R>(&self, f: impl FnOnce(&Inner) -> R) -> R {
+        f(&self.inner.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn is_empty(&self) -> bool {
@@ -133,7 +144,7 @@ impl Expectations {
             return None;
         }
         let key = Tuple { sport: 0, ..*tuple };
-        self.with(|inner| {
+        self.look(|inner| {
             let entry = inner.by_tuple.get(&key)?;
             (entry.deadline_ns > now_ns).then(|| entry.expectation.clone())
         })
@@ -159,7 +170,7 @@ impl Expectations {
 
     /// All that are alive, in no order.
     pub(crate) fn list(&self, now_ns: u64) -> Vec<ExpectInfo> {
-        self.with(|inner| {
+        self.look(|inner| {
             let alive = inner.by_tuple.values().filter(|entry| entry.deadline_ns > now_ns);
             alive.map(|entry| entry.info(now_ns)).collect()
         })
@@ -224,7 +235,7 @@ impl Inner {
             let oldest = tuples.remove(0);
             self.by_tuple.remove(&oldest);
         }
-        if self.by_tuple.len() >= MOST {
+        if self.by_tuple.len() >= MOST && now_ns >= self.sweep_due_ns {
             self.sweep(now_ns);
         }
         if self.by_tuple.len() < MOST { Ok(()) } else { Err(Full) }
@@ -248,6 +259,7 @@ impl Inner {
     }
 
     fn sweep(&mut self, now_ns: u64) {
+        self.sweep_due_ns = now_ns + PAUSE_NS;
         let expired: Vec<Expectation> = self
             .by_tuple
             .extract_if(|_, entry| entry.deadline_ns <= now_ns)
@@ -357,6 +369,24 @@ mod tests {
         let later = SECOND + LIFETIME_NS;
         assert_eq!(table.expect(wanted(1, 1, 1, None), false, 0, later), Ok(1));
         assert_eq!(table.list(later).len(), 1);
+        invariants(&table);
+    }
+
+    #[test]
+    fn whoever_finds_it_full_does_not_look_through_it_each_time() {
+        let table = Expectations::new(1);
+        let open = |parent: usize, now_ns| {
+            table.expect(wanted(parent as u16, (parent >> 8) as u16, parent as u16, None), false, 0, now_ns)
+        };
+        assert_eq!(open(0, 0), Ok(0));
+        for parent in 1..MOST {
+            assert_eq!(open(parent, SECOND), Ok(parent as u16));
+        }
+        let almost = LIFETIME_NS - 1;
+        assert_eq!(open(MOST, almost), Err(Full));
+        // The first has expired, but somebody has just looked.
+        assert_eq!(open(MOST, almost + PAUSE_NS - 1), Err(Full));
+        assert_eq!(open(MOST, almost + PAUSE_NS), Ok(MOST as u16));
         invariants(&table);
     }
 }
