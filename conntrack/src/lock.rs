@@ -19,8 +19,8 @@ pub(crate) struct Lock<T> {
     value: UnsafeCell<T>,
 }
 
-// SAFETY: the value is reached only through a `Guard`, and there is one at a time.
-unsafe impl<T: Send> Sync for Lock<T> {}
+// SAFETY: the value is reached only through a `Guard`, and there is one at a time. `T: Sync`, since a guard may be shared by threads.
+unsafe impl<T: Send + Sync> Sync for Lock<T> {}
 
 impl<T> Lock<T> {
     /// A lock that nobody holds.

@@ -14,7 +14,7 @@ use crate::clock;
 const SLICE: usize = 4096;
 /// Between two slices, so that the walk leaves the processor to others.
 const PAUSE: Duration = Duration::from_millis(2);
-/// The shortest and the longest time between two walks. The longest also bounds how long datagrams wait for their fragments.
+/// The shortest and the longest time between two walks, whatever the sweep interval is set to.
 const SHORTEST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(1);
 
