@@ -18,8 +18,8 @@ impl Frame<'_> {
     }
 
     /// Keeps a fragment until its datagram is whole. Then the datagram is tracked, and all its fragments go on with `rest`, as they
-    /// came, with what the tracker said of the whole.
-    pub(crate) fn track_fragment(mut self, out: &mut Out, request: &Request, rest: &[Action]) {
+    /// came, with what the tracker said of the whole. `used`: the fragment has gone somewhere already.
+    pub(crate) fn track_fragment(mut self, out: &mut Out, request: &Request, rest: &[Action], used: bool) {
         let port = PortNo(self.packet.in_port);
         let (key, layers, zone) = (&*self.key, &self.layers, request.zone);
         let fragment = Fragment { packet: self.packet, key, layers, zone, context: round_of(rest) };
@@ -27,7 +27,7 @@ impl Frame<'_> {
             Frag::NotOne(packet) => {
                 self.packet = packet;
                 self.track(out, request);
-                self.run(out, rest);
+                self.go_on(out, rest, used);
             }
             Frag::Held => {}
             Frag::Refused(packet, _) => {
@@ -35,7 +35,7 @@ impl Frame<'_> {
                 clear_ct(self.key);
                 self.key.ct_state.set(state::TRK | state::INV);
                 self.key.ct_zone.set(zone);
-                self.run(out, rest);
+                self.go_on(out, rest, used);
             }
             Frag::Dropped(_, count) => out.drop_on(port, DropReason::Fragment, count.into()),
             Frag::Whole(mut whole) => {
@@ -47,7 +47,7 @@ impl Frame<'_> {
                 };
                 let vlan_limit = self.vlan_limit;
                 for Part { packet, mut key, layers, .. } in parts {
-                    Frame { packet, layers, key: &mut key, vlan_limit }.run(out, rest);
+                    Frame { packet, layers, key: &mut key, vlan_limit }.go_on(out, rest, used);
                 }
             }
         }

@@ -27,9 +27,13 @@ pub(crate) struct Frame<'a> {
 
 impl Frame<'_> {
     /// Does all of `actions`.
-    pub(crate) fn run(mut self, out: &mut Out, actions: &[Action]) {
+    pub(crate) fn run(self, out: &mut Out, actions: &[Action]) {
+        self.go_on(out, actions, false);
+    }
+
+    /// Does the `actions` that are left. `used`: the packet has gone somewhere already.
+    fn go_on(mut self, out: &mut Out, actions: &[Action], mut used: bool) {
         let mut limit = None;
-        let mut used = false;
         for (index, action) in actions.iter().enumerate() {
             let last = index + 1 == actions.len();
             match action {
@@ -66,7 +70,7 @@ impl Frame<'_> {
                 Action::Trunc(bytes) => limit = Some(*bytes as usize),
                 Action::Drop(reason) => return out.drop_packet(&self.packet, *reason),
                 Action::Ct(request) if self.layers.nw_frag != 0 => {
-                    return self.track_fragment(out, request, &actions[index + 1..]);
+                    return self.track_fragment(out, request, &actions[index + 1..], used);
                 }
                 Action::Ct(request) => self.track(out, request),
                 edit => {

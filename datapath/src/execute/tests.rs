@@ -277,3 +277,21 @@ fn what_leads_nowhere_is_dropped_with_its_reason() {
     assert_eq!(setup.dropped(0, DropReason::TooManyResubmits), 1);
     assert_eq!(setup.dropped(0, DropReason::InvalidPort), 1);
 }
+
+#[test]
+fn a_datagram_that_went_out_before_it_was_tracked_is_not_dropped() {
+    let mut setup = Setup::new();
+    let fragment = |frag: u16| {
+        let l4 = L4::Raw { proto: 200, bytes: vec![7; 1480] };
+        packet(&Described::new(Net::V4(V4 { frag, l4, ..V4::default() })))
+    };
+    let commit = conntrack::Request { commit: true, ..conntrack::Request::default() };
+    let tracked = |first: Vec<Action>| [first, vec![Action::Ct(Box::new(commit.clone()))]].concat();
+    let mut both = |actions: Vec<Action>| {
+        let first = setup.run(fragment(0x2000), actions.clone());
+        let last = setup.run(fragment(1480 / 8), actions);
+        (first[1].len() + last[1].len(), setup.dropped(0, DropReason::NoOutput))
+    };
+    assert_eq!(both(tracked(vec![out(2)])), (2, 0));
+    assert_eq!(both(tracked(Vec::new())), (0, 2));
+}

@@ -409,7 +409,7 @@ impl Worker {
                 Some(Program::Track(request, id)) => {
                     let (layers, key) = (lane.layers[index], &mut lane.keys[index]);
                     let frame = Frame { packet, layers, key, vlan_limit: self.config.vlan_limit };
-                    frame.track_fragment(&mut self.out, request, &[Action::Recirc(*id)]);
+                    frame.track_fragment(&mut self.out, request, &[Action::Recirc(*id)], false);
                 }
                 Some(Program::Actions(actions)) => {
                     let (layers, key) = (lane.layers[index], &mut lane.keys[index]);
