@@ -25,7 +25,7 @@ const MAX_READERS: usize = 8;
 const CAPACITY: usize = 16_384;
 /// With so many bytes that were not taken, no more are made.
 const HIGH_WATER: usize = 256 << 10;
-/// The longest turn.
+/// The longest turn; each reader has an equal share of it.
 const TURN: Duration = Duration::from_millis(1);
 /// How soon to look for events again.
 const WAIT: Duration = Duration::from_millis(20);
@@ -95,10 +95,10 @@ impl EventStream {
     pub fn run(&mut self, tracker: &Tracker) {
         self.readers.retain(|_, reader| !reader.closed);
         self.accept(tracker);
-        let (until, clock) = (Instant::now() + TURN, Clock::now());
+        let (share, clock) = (TURN / self.readers.len().max(1) as u32, Clock::now());
         self.more = false;
         for reader in self.readers.values_mut() {
-            self.more |= reader.tell(clock, until);
+            self.more |= reader.tell(clock, Instant::now() + share);
         }
     }
 
@@ -154,10 +154,13 @@ impl Reader {
         let mut text = String::new();
         let room = HIGH_WATER.saturating_sub(self.output.len());
         let mut more = true;
-        while more && text.len() < room && Instant::now() < until {
+        while more && text.len() < room {
             match self.subscription.poll() {
                 Some(event) => event_text::event(&mut text, &event, clock, true),
                 None => more = false,
+            }
+            if Instant::now() >= until {
+                break;
             }
         }
         let lost = self.subscription.lost();
@@ -258,6 +261,20 @@ mod tests {
             rig.turn();
         }
         assert_eq!(rig.stream.urgency(), None);
+    }
+
+    #[test]
+    fn no_reader_waits_for_another() {
+        let mut rig = Rig::new();
+        let clients = [rig.connect(), rig.connect()];
+        (0..CAPACITY as u16).for_each(|port| commit(&rig.tracker, port));
+        rig.turn();
+        for mut client in &clients {
+            client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+            let mut start = [0; 8];
+            client.read_exact(&mut start).unwrap();
+            assert_eq!(&start[..1], b"{");
+        }
     }
 
     #[test]
