@@ -1,16 +1,19 @@
-//! The VXLAN header (RFC 7348, 5), with the group policy extension (draft-smith-vxlan-group-policy-05, 2.1).
+//! The VXLAN header (RFC 7348, 5), with the group policy extension (draft-smith-vxlan-group-policy-05, 2.1) and the
+//! generic protocol extension (GPE, draft-ietf-nvo3-vxlan-gpe-04, 3), which are for ports that have them enabled.
 //!
 //! ```text
 //!  0                   1                   2                   3
 //!  |G|R|R|R|I|R|R|R|R|D|R|R|A|R|R|R|        Group Policy ID        |
 //!  |                VXLAN Network Identifier       |   Reserved    |
+//!
+//!  |R|R|Ver|I|P|B|O|       Reserved                | Next Protocol |   GPE's first word
 //! ```
 //!
 //! The I flag must be one on receipt. Reserved bits are sent as zero and ignored when received, as the RFC wants it.
 
 use thiserror::Error;
 
-use crate::Vni;
+use crate::{Inner, Vni};
 
 /// Length in bytes.
 pub const LEN: usize = 8;
@@ -19,6 +22,10 @@ pub const LEN: usize = 8;
 const FLAG_VNI: u8 = 0x08;
 /// First byte: a group policy id is present.
 const FLAG_POLICY: u8 = 0x80;
+/// First byte, GPE: the protocol of what follows is in the fourth byte.
+const FLAG_NEXT_PROTOCOL: u8 = 0x04;
+/// First byte, GPE: operation and maintenance.
+const FLAG_OAM: u8 = 0x01;
 /// Second byte: do not learn the source.
 const FLAG_DONT_LEARN: u8 = 0x40;
 /// Second byte: the policy has been applied.
@@ -64,11 +71,23 @@ impl<T: AsRef<[u8]>> View<T> {
 
     /// The group policy, if the G flag says there is one.
     pub fn policy(&self) -> Option<Policy> {
-        (self.byte(0) & FLAG_POLICY != 0).then(|| Policy {
-            id: u16::from_be_bytes([self.byte(2), self.byte(3)]),
-            dont_learn: self.byte(1) & FLAG_DONT_LEARN != 0,
-            applied: self.byte(1) & FLAG_APPLIED != 0,
-        })
+        let id = u16::from_be_bytes([self.byte(2), self.byte(3)]);
+        (self.byte(0) & FLAG_POLICY != 0).then(|| Policy::new(id, self.byte(1)))
+    }
+
+    /// GPE: the version, of which 0 is the only one.
+    pub fn gpe_version(&self) -> u8 {
+        self.byte(0) >> 4 & 3
+    }
+
+    /// GPE: the protocol of what follows, if the P flag says that it is told.
+    pub fn next_protocol(&self) -> Option<u8> {
+        (self.byte(0) & FLAG_NEXT_PROTOCOL != 0).then(|| self.byte(3))
+    }
+
+    /// GPE: a packet for operation and maintenance, not to be forwarded.
+    pub fn is_oam(&self) -> bool {
+        self.byte(0) & FLAG_OAM != 0
     }
 
     /// What follows the header: an Ethernet frame.
@@ -86,6 +105,18 @@ pub struct Policy {
     pub dont_learn: bool,
     /// The policy has been applied already.
     pub applied: bool,
+}
+
+impl Policy {
+    /// From its id and the flags' byte; other bits of that are ignored.
+    pub const fn new(id: u16, flags: u8) -> Self {
+        Self { id, dont_learn: flags & FLAG_DONT_LEARN != 0, applied: flags & FLAG_APPLIED != 0 }
+    }
+
+    /// The flags' byte, as it is on the wire and in `tun_gbp_flags`.
+    pub const fn flags(self) -> u8 {
+        (if self.dont_learn { FLAG_DONT_LEARN } else { 0 }) | if self.applied { FLAG_APPLIED } else { 0 }
+    }
 }
 
 /// A valid header's meaning.
@@ -111,10 +142,15 @@ impl Header {
     pub fn emit(&self) -> [u8; LEN] {
         let [v0, v1, v2] = self.vni.to_bytes();
         let Some(policy) = self.policy else { return [FLAG_VNI, 0, 0, 0, v0, v1, v2, 0] };
-        let second = if policy.dont_learn { FLAG_DONT_LEARN } else { 0 }
-            | if policy.applied { FLAG_APPLIED } else { 0 };
         let [p0, p1] = policy.id.to_be_bytes();
-        [FLAG_VNI | FLAG_POLICY, second, p0, p1, v0, v1, v2, 0]
+        [FLAG_VNI | FLAG_POLICY, policy.flags(), p0, p1, v0, v1, v2, 0]
+    }
+
+    /// Writes it as a GPE header, which has no room for a policy, in front of `next`.
+    pub fn emit_gpe(&self, next: Inner) -> Option<[u8; LEN]> {
+        let [v0, v1, v2] = self.vni.to_bytes();
+        let protocol = next.gpe_protocol()?;
+        Some([FLAG_VNI | FLAG_NEXT_PROTOCOL, 0, 0, protocol, v0, v1, v2, 0])
     }
 }
 
