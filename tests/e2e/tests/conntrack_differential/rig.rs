@@ -14,6 +14,17 @@ pub(crate) struct Rig {
     tracker: Tracker,
 }
 
+/// How a switch tracks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Setting {
+    /// As it does by itself.
+    Plain,
+    /// It translates addresses as [`Nat`](crate::talk::Nat) says.
+    Translating,
+    /// It does not look at windows of TCP.
+    Liberal,
+}
+
 /// What came of a conversation.
 #[derive(Clone, Default)]
 pub(crate) struct Said {
@@ -75,8 +86,8 @@ fn rules(translate: bool) -> String {
 
 impl Rig {
     /// A switch that commits what is new and writes into the MACs of each packet what the tracker says of it, in the last byte of the
-    /// destination its `ct_state`. It may translate addresses as [`Nat`](crate::talk::Nat) says.
-    pub(crate) fn switch(flavor: Flavor, translate: bool) -> Self {
+    /// destination its `ct_state`.
+    pub(crate) fn switch(flavor: Flavor, setting: Setting) -> Self {
         let mut sandbox = Sandbox::bare(flavor);
         let outside = Netns::new("out");
         sandbox.netns().sh(SILENT);
@@ -85,13 +96,16 @@ impl Rig {
         sandbox.start_database();
         sandbox.start_switch();
         sandbox.add_bridge("br0", &["p1", "p2"]);
-        let flows = rules(translate);
+        let flows = rules(setting == Setting::Translating);
         std::fs::write(sandbox.path("flows"), flows).unwrap();
         // What is closed is forgotten after 10 seconds otherwise, which is too soon on a busy machine.
         let datapath = "set open . datapaths:netdev=@d".split(' ');
         let create = ["--", "--id=@d", "create", "datapath", "datapath_version=0", "--"];
         sandbox.vsctl(&create.into_iter().chain(datapath).collect::<Vec<_>>());
         sandbox.vsctl(&["add-zone-tp", "netdev", "zone=1", "tcp_close=600"]);
+        if setting == Setting::Liberal {
+            sandbox.appctl(&["dpctl/ct-disable-tcp-seq-chk"]);
+        }
         sandbox.ofctl(&["del-flows", "br0"]);
         sandbox.ofctl(&["add-flows", "br0", sandbox.path("flows").to_str().unwrap()]);
         Self { outside, tracker: Tracker::Switch(sandbox) }
