@@ -1,7 +1,7 @@
 //! Events: what became of connections, for whoever asks.
 //!
 //! Each [`Subscription`] has a bounded queue. While there is none, an event costs one relaxed load. An event for which
-//! a queue has no room is counted and lost: the tracker never waits.
+//! a queue has no room is counted and lost: the tracker never waits. Events of a tuple are in the order of what happened.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};

@@ -229,18 +229,23 @@ impl Tracker {
         at_ns: u64,
         condition: impl FnOnce(&Slot, &Conn) -> bool,
     ) -> bool {
-        let Some(gone) = self.table.remove(index, condition) else { return false };
+        let told = |slot: &Slot, conn: &Conn| {
+            let goes = condition(slot, conn);
+            if goes && self.subscribers.any() {
+                let info = ConnInfo::new((slot.tuple(false), slot.tuple(true)), conn, 0);
+                self.tell(What::Destroy(reason), info, at_ns);
+            }
+            goes
+        };
+        let Some(gone) = self.table.remove(index, told) else { return false };
         self.limits.release(gone.original.zone);
         if gone.conn.helper.is_some() {
             self.expectations.forget_parent(&gone.original);
         }
-        if self.subscribers.any() {
-            let info = ConnInfo::new((gone.original, gone.reply), &gone.conn, 0);
-            self.tell(What::Destroy(reason), info, at_ns);
-        }
         true
     }
 
+    /// Tells subscribers. The lock of the connection's slot is held, so that what happens to a connection is told in that order.
     fn tell(&self, what: What, conn: ConnInfo, at_ns: u64) {
         let lost = self.subscribers.tell(&Event { what, at_ns, conn });
         (0..lost).for_each(|_| self.counters.add(Counter::EventsLost));

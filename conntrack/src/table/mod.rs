@@ -210,13 +210,14 @@ impl Table {
 
     /// Enters a connection, taken out of `conn`, that was [reserved](Self::reserve) before. Nobody sees it before both its tuples are entered.
     /// Times: now, and its deadline. One that has expired stands in the way of a reply tuple in any case: it is to go first, or the new
-    /// connection would be without that entry for no good reason.
+    /// connection would be without that entry for no good reason. `entered` is run before anybody else does anything with the connection.
     pub(crate) fn insert(
         &self,
         (original, reply): (&Tuple, &Tuple),
         uniqueness: Uniqueness,
         (now_ns, deadline_ns): (u64, u64),
         conn: &mut Conn,
+        entered: impl FnOnce(&Slot, &Conn),
     ) -> Result<u32, Refused> {
         let (orig_hash, reply_hash) = (self.hash(original), self.hash(reply));
         let mut pair = self.pair(orig_hash, reply_hash);
@@ -236,6 +237,7 @@ impl Table {
             slot.set_tuples(original, reply);
             *held = std::mem::take(conn);
             slot.set_deadline(deadline_ns.max(1));
+            entered(slot, &held);
         }
         pair.of(false).insert(Entry::new(orig_hash, index, false).0);
         if other.is_none() && original != reply {
@@ -265,7 +267,7 @@ impl Table {
         drop(pair);
         self.slab.give(index, orig_hash);
         self.live.fetch_sub(1, Relaxed);
-        Some(Removed { original, reply, conn })
+        Some(Removed { original, conn })
     }
 
     /// Entries of each shard, for `dpctl/ct-bkts`.
@@ -278,9 +280,7 @@ impl Table {
 pub(crate) struct Removed {
     /// Original tuple.
     pub(crate) original: Tuple,
-    /// Reply tuple.
-    pub(crate) reply: Tuple,
-    /// All else.
+    /// All but its tuples.
     pub(crate) conn: Conn,
 }
 

@@ -180,11 +180,12 @@ impl Tracker {
         let metadata = Metadata { state, mark: conn.mark, label: conn.label(), original: shown };
         let (from, to) = (original, reply.reversed());
         let rewrite = conn.nat.map(|_| Rewrite { from, to, inner: None, streams: None });
-        let info = self.subscribers.any().then(|| ConnInfo::new((original, reply), conn, left_ns));
-        self.table.insert(tuples, uniqueness, (now_ns, now_ns + left_ns), conn)?;
-        if let Some(info) = info {
-            self.tell(What::New, info, now_ns);
-        }
+        let entered = |slot: &Slot, conn: &Conn| {
+            if self.subscribers.any() {
+                self.tell(What::New, ConnInfo::of(slot, conn, now_ns), now_ns);
+            }
+        };
+        self.table.insert(tuples, uniqueness, (now_ns, now_ns + left_ns), conn, entered)?;
         Ok(Verdict { metadata, rewrite })
     }
 }

@@ -322,3 +322,37 @@ fn sweeping_makes_no_difference_to_random_choices() {
     };
     assert_eq!(chosen(false), chosen(true));
 }
+
+#[test]
+fn events_of_a_tuple_come_in_the_order_of_what_happened() {
+    let tracker = Tracker::new(Config::default());
+    let events = tracker.subscribe(1 << 17);
+    let senders = AtomicU32::new(2);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                for _ in 0..20_000 {
+                    send(&tracker, &commit(), &udp(1, 1000, 2, 53), SECOND);
+                }
+                senders.fetch_sub(1, Relaxed);
+            });
+            scope.spawn(|| {
+                while senders.load(Relaxed) > 0 {
+                    tracker.flush(&Filter::default(), &mut Cursor::default(), usize::MAX);
+                }
+            });
+        }
+    });
+    assert_eq!(events.lost(), 0);
+    let mut alive = None;
+    let mut ends = 0;
+    while let Some(Event { what, conn, .. }) = events.poll() {
+        match what {
+            What::New => assert_eq!(alive.replace(conn.id), None),
+            What::Update => assert_eq!(alive, Some(conn.id)),
+            What::Destroy(_) => assert_eq!(alive.take(), Some(conn.id)),
+        }
+        ends += u32::from(alive.is_none());
+    }
+    assert!(ends > 0);
+}
