@@ -61,7 +61,7 @@ pub fn find(payload: &[u8], from: From) -> Option<Announcement> {
     let mut at = 0;
     for line in payload.split_inclusive(|&byte| byte == b'\n').take(MOST_LINES) {
         let is_whole = line.ends_with(b"\n") && line.len() <= LONGEST_LINE;
-        if let Some(found) = announcement(line, from).filter(|_| is_whole) {
+        if let Some(found) = is_whole.then(|| announcement(line, from)).flatten() {
             return Some(Announcement { span: found.span.start + at..found.span.end + at, ..found });
         }
         at += line.len();
