@@ -137,6 +137,11 @@ impl<T: Copy> Tunnels<T> {
         Some(Listener { service, gbp: users.gbp > 0, gpe: users.gpe > 0 })
     }
 
+    /// The same, for a UDP port whose kind of tunnel is not known. VXLAN comes before Geneve where both are given the same port.
+    pub fn udp_listener(&self, dst_port: u16) -> Option<Listener> {
+        [Kind::Vxlan, Kind::Geneve].into_iter().find_map(|kind| self.listener(Service { kind, dst_port }))
+    }
+
     /// All services that some tunnel listens to, and how many do.
     pub fn services(&self) -> impl Iterator<Item = (Service, usize)> {
         self.services.iter().map(|(&service, users)| (service, users.all))
@@ -263,6 +268,8 @@ mod tests {
         assert_eq!(tunnels.listener(VXLAN), Some(Listener { service: VXLAN, gbp: false, gpe: false }));
         tunnels.insert(&policy, 2).unwrap();
         assert_eq!(tunnels.listener(VXLAN), Some(Listener { service: VXLAN, gbp: true, gpe: false }));
+        assert_eq!(tunnels.udp_listener(4789), tunnels.listener(VXLAN));
+        assert_eq!(tunnels.udp_listener(6081), None);
         assert_eq!(tunnels.services().collect::<Vec<_>>(), [(VXLAN, 2)]);
         tunnels.remove(&policy);
         assert_eq!(tunnels.listener(VXLAN), Some(Listener { service: VXLAN, gbp: false, gpe: false }));
