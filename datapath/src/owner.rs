@@ -40,6 +40,9 @@ pub struct Translation {
     pub credit: Option<Arc<dyn Credit>>,
     /// Whether the answer may be cached at all.
     pub cacheable: bool,
+    /// The version that what this packet taught made current, if nothing else has changed since [`Miss::version`]. Later packets of the
+    /// batch are to be treated by it.
+    pub advanced: Option<u64>,
 }
 
 /// Packets and bytes.

@@ -26,10 +26,8 @@ fn action(action: &Action) -> Result<(), OfError> {
         Action::Clone(inner) => actions(inner),
         Action::Ct(ct) => actions(&ct.actions),
         Action::Bundle(_)
-        | Action::Learn(_)
         | Action::Conjunction { .. }
         | Action::Multipath(_)
-        | Action::FinTimeout { .. }
         | Action::Sample(_)
         | Action::CheckPktLarger { .. }
         | Action::DeleteField(_)

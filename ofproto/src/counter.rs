@@ -12,6 +12,7 @@ use hashbrown::HashMap;
 use smallvec::SmallVec;
 
 use crate::mac::MacRef;
+use crate::table::lesson::Taught;
 
 /// What a counter came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -123,6 +124,8 @@ impl Counter {
 pub(crate) struct Ledger {
     counters: SmallVec<[(Arc<Counter>, u64); 8]>,
     pub(crate) macs: SmallVec<[MacRef; 1]>,
+    /// Rules that they teach.
+    pub(crate) taught: SmallVec<[Taught; 1]>,
     /// Contexts that the actions name by number: they live as long as this.
     pub(crate) held: SmallVec<[Arc<dyn Held>; 1]>,
 }
@@ -159,6 +162,7 @@ impl Credit for Ledger {
 
     fn refresh(&self, last_used_ns: u64) {
         self.macs.iter().for_each(|mac| mac.refresh(last_used_ns));
+        self.taught.iter().filter_map(|rule| rule.get()).for_each(|rule| rule.refresh(last_used_ns));
     }
 }
 

@@ -23,9 +23,9 @@ pub(crate) struct Timed {
 }
 
 impl Timed {
-    /// Has a rule watched, if it has a time-out.
+    /// Has a rule watched, if it has a time-out or may come to have one.
     pub(crate) fn watch(&mut self, rule: &Arc<Rule>) {
-        if rule.has_timeout() {
+        if rule.may_expire() {
             self.rules.push(Arc::clone(rule));
         }
     }

@@ -22,6 +22,7 @@ use crate::expiry::Timed;
 use crate::mac::MacTable;
 use crate::port::{Numbers, Port};
 use crate::table::flow_table::{FlowTable, HIDDEN_TABLE};
+use crate::table::lesson::Lesson;
 use crate::table::retire::{Retired, Undo};
 use crate::table::shape::mix;
 use crate::zones::ZonePolicies;
@@ -70,6 +71,12 @@ pub(crate) struct BridgeState {
     pub(crate) retired: VecDeque<Retired>,
     pub(crate) undoing: VecDeque<Undo>,
     pub(crate) timed: Timed,
+    /// Transactions that have changed something and are not yet committed.
+    pub(crate) open_txns: usize,
+    /// How many rules have a `learn` whose flows go with the last of them, by table and cookie of those flows.
+    pub(crate) teachers: HashMap<(u8, u64), usize>,
+    /// What is to be learned once no transaction is open.
+    pub(crate) lessons: VecDeque<Lesson>,
 }
 
 impl BridgeState {
@@ -98,7 +105,15 @@ impl BridgeState {
             retired: VecDeque::new(),
             undoing: VecDeque::new(),
             timed: Timed::default(),
+            open_txns: 0,
+            teachers: HashMap::new(),
+            lessons: VecDeque::new(),
         }
+    }
+
+    /// Whether somebody is in the middle of a change to the tables.
+    pub(crate) fn is_changing(&self) -> bool {
+        self.open_txns > 0 || !self.undoing.is_empty()
     }
 
     /// The slot that changes with any setting of this bridge or its ports.
@@ -153,6 +168,8 @@ pub(crate) struct Core {
     pub(crate) waker: Arc<OnceLock<Waker>>,
     /// Packets for controllers that found the queue of their bridge full.
     pub(crate) packet_in_overflow: Arc<AtomicU64>,
+    /// Flows that were not learned because too much waited to be done.
+    pub(crate) unlearned: AtomicU64,
 }
 
 impl std::fmt::Debug for Core {
@@ -173,6 +190,7 @@ impl Core {
             lingering: Mutex::default(),
             waker: Arc::default(),
             packet_in_overflow: Arc::default(),
+            unlearned: AtomicU64::new(0),
         }
     }
 

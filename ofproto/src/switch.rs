@@ -10,7 +10,7 @@ use crate::config::BridgeConfig;
 use crate::events::Events;
 use crate::expiry;
 use crate::state::{BridgeId, BridgeState, Core};
-use crate::table::retire;
+use crate::table::{retire, txn};
 
 /// How often time-outs of rules and MACs are looked at.
 const SCAN_INTERVAL_NS: u64 = 500_000_000;
@@ -69,7 +69,8 @@ impl Switch {
     /// What happened that operators look for, by the names of `coverage/show`.
     pub fn coverage(&self) -> Vec<(&'static str, u64)> {
         let lost = self.core.packet_in_overflow.load(std::sync::atomic::Ordering::Relaxed);
-        vec![("packet_in_overflow", lost)]
+        let unlearned = self.core.unlearned.load(std::sync::atomic::Ordering::Relaxed);
+        vec![("packet_in_overflow", lost), ("learn_overflow", unlearned)]
     }
 
     /// When [`run`](Self::run) is to be called next, as it said itself.
@@ -134,6 +135,7 @@ impl Switch {
             }
             waiting |= expiry::run(&self.core, id, now_ns);
             waiting |= retire::undo(&self.core, id);
+            txn::teach_put_off(&self.core, id, now_ns);
             waiting |= retire::purge(&self.core, id);
         }
         if scan {

@@ -65,8 +65,21 @@ impl Worker {
         Some(translation)
     }
 
+    /// What is looked at from here on in this batch is treated by what a packet has taught. The flow that came of that packet was translated
+    /// before.
+    fn advance(&mut self, to: Option<u64>) {
+        self.version = to.unwrap_or(self.version);
+    }
+
     /// Counts the packet that a translation was made for, and caches the translation if it may be.
     fn settle_miss(&mut self, index: usize, translation: Translation, now_ns: u64) -> Plan {
+        let advanced = translation.advanced;
+        let plan = self.plan_miss(index, translation, now_ns);
+        self.advance(advanced);
+        plan
+    }
+
+    fn plan_miss(&mut self, index: usize, translation: Translation, now_ns: u64) -> Plan {
         let key = self.lane.keys[index];
         if let Some(credit) = &translation.credit {
             let hits = Hits { packets: 1, bytes: self.lane.packets[index].len() as u64 };
@@ -166,7 +179,9 @@ impl Worker {
             return Verdict::Gone(None);
         };
         if translation.cacheable && layout.covers(&translation.mask) {
+            let advanced = translation.advanced;
             self.renew(id, translation);
+            self.advance(advanced);
             return Verdict::Good;
         }
         self.remove(id);

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Each arrow is a loop over the whole batch ([`Lane`]). The version is loaded once, after the batch was received, and holds for all
-//! its passes. `resolve` ([`miss`]) takes one packet at a time, in order: classifier, else the owner's translation, which is installed
+//! its passes, but for what its own packets teach. `resolve` ([`miss`]) takes one packet at a time, in order: classifier, else the owner's translation, which is installed
 //! before the next packet is looked at. Flows that go away meanwhile keep what packets of this batch need until its end.
 //!
 //! Between batches: orders and packets from the control side, then a slice of housekeeping ([`sweep`]). Nothing on the way of a

@@ -98,8 +98,8 @@ fn flow_removed(conns: &mut [OfConn], rule: &Rule, reason: RemovedReason, now_ns
         cookie: spec.cookie,
         duration_sec,
         duration_nsec,
-        idle_timeout: spec.idle_timeout,
-        hard_timeout: spec.hard_timeout,
+        idle_timeout: rule.idle_timeout(),
+        hard_timeout: rule.hard_timeout(),
         packets: totals.hits.packets,
         bytes: totals.hits.bytes,
     };

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use datapath::stamps::Slot;
+use hashbrown::HashMap;
 use openflow::{Match, OfPort};
 
 use super::classifier::{Classifier, Touched};
 use super::prefix::PrefixField;
 use super::rule::{Rule, RuleSpec};
+use super::shape::mix;
 use crate::config::TableConfig;
 use crate::counter::Counter;
 
@@ -14,6 +17,9 @@ use crate::counter::Counter;
 pub const TABLES: u8 = 254;
 /// The table that is the switch's own.
 pub const HIDDEN_TABLE: u8 = 254;
+
+/// Cookies of a table that are counted at most; rules of further ones are looked for each time.
+const MAX_COUNTED: usize = 4096;
 
 /// Which rules are meant.
 #[derive(Clone, Debug)]
@@ -74,6 +80,9 @@ impl Filter {
 /// See the module documentation.
 #[derive(Debug)]
 pub(crate) struct FlowTable {
+    seed: u64,
+    /// How many live rules have a cookie, for the cookies that flows are learned under in limited number.
+    counted: HashMap<u64, usize>,
     rules: Classifier<Rule>,
     live: usize,
     next_order: u64,
@@ -95,6 +104,8 @@ impl FlowTable {
     pub(crate) fn new(seed: u64) -> Self {
         let config = TableConfig::default();
         Self {
+            seed,
+            counted: HashMap::new(),
             rules: Classifier::new(seed, &prefix_fields(&config)),
             live: 0,
             next_order: 0,
@@ -142,6 +153,7 @@ impl FlowTable {
         let rule = Arc::new(Rule::new(spec, &m.key, shape, order, counter));
         let touched = self.rules.insert(&m.key, &m.mask, Arc::clone(&rule));
         self.live += 1;
+        self.recount(&rule);
         (rule, touched)
     }
 
@@ -150,12 +162,59 @@ impl FlowTable {
         if rule.is_live() == doomed {
             rule.set_doomed(doomed);
             self.live = if doomed { self.live - 1 } else { self.live + 1 };
+            self.recount(rule);
         }
     }
 
     /// What changes for readers when a rule vanishes.
     pub(crate) fn slots_of_remove(&self, rule: &Rule) -> Touched {
-        self.rules.slots_of_remove(&rule.key(), rule.mask())
+        let mut touched = self.rules.slots_of_remove(&rule.key(), rule.mask());
+        if rule.is_taught() {
+            touched.push(self.rule_slot(&rule.flow_match(), rule.spec().priority));
+        }
+        if self.counted.contains_key(&rule.spec().cookie) {
+            touched.push(self.cookie_slot(rule.spec().cookie));
+        }
+        touched
+    }
+
+    /// The slot that changes when a [taught](Rule::is_taught) rule with this match and priority goes.
+    pub(crate) fn rule_slot(&self, m: &Match, priority: i32) -> Slot {
+        let words = m.key.words().iter().chain(m.mask.0.words());
+        let start = mix(self.seed, u64::from(priority as u32) << 32 | 5);
+        Slot::of_hash(words.fold(start, |hash, word| mix(hash, *word)))
+    }
+
+    /// The slot that changes when a rule goes that has a [counted](Self::count_cookie) cookie.
+    pub(crate) fn cookie_slot(&self, cookie: u64) -> Slot {
+        Slot::of_hash(mix(mix(self.seed, 6), cookie))
+    }
+
+    /// Counts the rules that have a cookie from now on.
+    pub(crate) fn count_cookie(&mut self, cookie: u64) {
+        if self.counted.len() < MAX_COUNTED && !self.counted.contains_key(&cookie) {
+            let count = self.scan_cookie(cookie);
+            self.counted.insert(cookie, count);
+        }
+    }
+
+    /// How many live rules have a cookie.
+    pub(crate) fn with_cookie(&self, cookie: u64) -> usize {
+        self.counted.get(&cookie).copied().unwrap_or_else(|| self.scan_cookie(cookie))
+    }
+
+    fn scan_cookie(&self, cookie: u64) -> usize {
+        self.all().filter(|rule| rule.spec().cookie == cookie && !rule.is_hidden()).count()
+    }
+
+    /// A rule came or went.
+    fn recount(&mut self, rule: &Rule) {
+        if self.counted.is_empty() || rule.is_hidden() {
+            return;
+        }
+        if let Some(count) = self.counted.get_mut(&rule.spec().cookie) {
+            *count = if rule.is_live() { *count + 1 } else { count.saturating_sub(1) };
+        }
     }
 
     /// Takes a doomed rule out for good; no reader may see it any more.

@@ -6,6 +6,7 @@
 pub(crate) mod classifier;
 pub(crate) mod flow_table;
 pub(crate) mod internal;
+pub(crate) mod lesson;
 pub(crate) mod prefix;
 pub(crate) mod retire;
 pub(crate) mod rule;

@@ -143,10 +143,11 @@ impl Undo {
         Self { added: added.into_iter(), removed: removed.into_iter() }
     }
 
-    /// Takes back a first slice at once, and leaves the rest to [`undo`].
+    /// Takes back a first slice at once, and leaves the rest to [`undo`]. The transaction is no longer open.
     pub(super) fn begin(self, core: &Core, bridge: BridgeId) {
         let mut state = core.write();
         let Some(bridge) = state.bridges.get_mut(&bridge) else { return };
+        bridge.open_txns -= 1;
         let rest = self.step(bridge);
         bridge.undoing.extend(rest);
     }

@@ -1,7 +1,7 @@
 //! A rule: one flow of a flow table.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 
 use openflow::action::Action;
 use openflow::{FlowFlags, Instructions, Match, OfPort};
@@ -56,6 +56,12 @@ pub struct Rule {
     removed: AtomicU64,
     /// The writer has decided to remove it, whether readers see that already or not.
     doomed: AtomicBool,
+    /// When a packet last taught it again, with nothing to change.
+    refreshed_ns: AtomicU64,
+    /// Cached flows rely on it to stand: they teach it, and would have to teach it again.
+    taught: AtomicBool,
+    /// Time-outs as they are now: a connection that ended may have made them shorter.
+    timeouts: [AtomicU16; 2],
 }
 
 impl Rule {
@@ -68,6 +74,7 @@ impl Rule {
         counter: Arc<Counter>,
     ) -> Self {
         let values = shape.values(key);
+        let timeouts = [spec.idle_timeout.into(), spec.hard_timeout.into()];
         Self {
             spec,
             mask,
@@ -78,6 +85,9 @@ impl Rule {
             added: AtomicU64::new(NEVER),
             removed: AtomicU64::new(NEVER),
             doomed: AtomicBool::new(false),
+            refreshed_ns: AtomicU64::new(0),
+            taught: AtomicBool::new(false),
+            timeouts,
         }
     }
 
@@ -113,6 +123,50 @@ impl Rule {
     /// When it was last used, or when it was added, if never. A rule that takes the place of the same one inherits this.
     pub fn used_ns(&self) -> u64 {
         self.totals().used_ns
+    }
+
+    /// When it was last changed, or taught again as it is.
+    pub fn modified_ns(&self) -> u64 {
+        self.spec.modified_ns.max(self.refreshed_ns.load(Ordering::Relaxed))
+    }
+
+    /// A packet taught it again as it is: its time begins anew.
+    pub(crate) fn refresh(&self, now_ns: u64) {
+        self.refreshed_ns.fetch_max(now_ns, Ordering::Relaxed);
+    }
+
+    /// Notes that cached flows rely on it to stand.
+    pub(crate) fn set_taught(&self) {
+        self.taught.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether cached flows may rely on it to stand.
+    pub(crate) fn is_taught(&self) -> bool {
+        self.taught.load(Ordering::Relaxed)
+    }
+
+    /// Seconds without packets after which it goes, 0 for never.
+    pub fn idle_timeout(&self) -> u16 {
+        self.timeouts[0].load(Ordering::Relaxed)
+    }
+
+    /// Seconds to live since it was changed, 0 for ever.
+    pub fn hard_timeout(&self) -> u16 {
+        self.timeouts[1].load(Ordering::Relaxed)
+    }
+
+    /// Whether [`shorten_timeouts`](Self::shorten_timeouts) would change something.
+    pub(crate) fn would_shorten(&self, idle: u16, hard: u16) -> bool {
+        let shorter = |now: u16, most: u16| most != 0 && (now == 0 || now > most);
+        shorter(self.idle_timeout(), idle) || shorter(self.hard_timeout(), hard)
+    }
+
+    /// Makes its time-outs at most these, in seconds; 0 leaves one as it is.
+    pub(crate) fn shorten_timeouts(&self, idle: u16, hard: u16) {
+        for (timeout, most) in self.timeouts.iter().zip([idle, hard]).filter(|(_, most)| *most != 0) {
+            let shorter = |now: u16| (now == 0 || now > most).then_some(most);
+            let _ = timeout.fetch_update(Ordering::Relaxed, Ordering::Relaxed, shorter);
+        }
     }
 
     /// Whether it is one of the switch's own, not shown to controllers.
@@ -172,23 +226,29 @@ impl Rule {
         let after = |since: u64, seconds: u16| {
             if seconds == 0 { NEVER } else { since.saturating_add(u64::from(seconds) * 1_000_000_000) }
         };
-        let idle = if self.spec.idle_timeout == 0 {
+        let idle = if self.idle_timeout() == 0 {
             NEVER
         } else {
-            after(self.used_ns().min(now_ns), self.spec.idle_timeout)
+            after(self.used_ns().min(now_ns), self.idle_timeout())
         };
-        idle.min(after(self.spec.modified_ns, self.spec.hard_timeout))
+        idle.min(after(self.modified_ns(), self.hard_timeout()))
     }
 
     /// Whether its hard time-out has passed.
     pub(crate) fn is_past_hard_timeout(&self, now_ns: u64) -> bool {
-        let seconds = u64::from(self.spec.hard_timeout);
-        seconds != 0 && now_ns >= self.spec.modified_ns.saturating_add(seconds * 1_000_000_000)
+        let seconds = u64::from(self.hard_timeout());
+        seconds != 0 && now_ns >= self.modified_ns().saturating_add(seconds * 1_000_000_000)
     }
 
     /// Whether it could expire.
     pub(crate) fn has_timeout(&self) -> bool {
-        self.spec.idle_timeout != 0 || self.spec.hard_timeout != 0
+        self.idle_timeout() != 0 || self.hard_timeout() != 0
+    }
+
+    /// Whether it could come to have a time-out.
+    pub(crate) fn may_expire(&self) -> bool {
+        self.has_timeout()
+            || self.spec.instructions.apply.iter().any(|action| matches!(action, Action::FinTimeout { .. }))
     }
 }
 

@@ -6,7 +6,7 @@
 //! flow-mods of the transaction see that. One that is about many rules is done in slices: [`Txn::begin`] begins it, and
 //! [`Txn::go_on`] first finds the rules ([`super::selection`]), then acts on them. [`Txn::commit`] gives everything one version and makes
 //! it the current one, however many slices it took; dropping the transaction instead takes everything back. What comes after
-//! either, also in slices, is in [`super::retire`].
+//! either, also in slices, is in [`super::retire`]. What packets teach is put in between transactions ([`learning`]).
 //!
 //! # Costs
 //!
@@ -15,7 +15,8 @@
 
 use std::sync::Arc;
 
-use openflow::{FlowFlags, FlowMod, FlowModCommand, Instructions, OfError, OfPort};
+use hashbrown::HashMap;
+use openflow::{FlowFlags, FlowMod, FlowModCommand, Instructions, Match, OfError, OfPort};
 
 use super::flow_table::{Filter, HIDDEN_TABLE, TABLES};
 use super::retire::{Removal, Retired, Undo};
@@ -57,6 +58,10 @@ pub struct Txn {
     slots: SlotSet,
     now_ns: u64,
     todo: Option<Todo>,
+    /// What is to be added to the bridge's [`teachers`](BridgeState::teachers).
+    teachers: HashMap<(u8, u64), isize>,
+    /// Whether the bridge counts it among its open ones.
+    open: bool,
     committed: bool,
 }
 
@@ -71,6 +76,8 @@ impl Txn {
             slots,
             now_ns: 0,
             todo: None,
+            teachers: HashMap::new(),
+            open: false,
             committed: false,
         }
     }
@@ -186,22 +193,49 @@ impl Txn {
 
     /// Makes everything visible at once. Returns the version from which on it is.
     pub fn commit(mut self) -> u64 {
+        self.doom_orphans();
         self.committed = true;
         if self.added.is_empty() && self.removed.is_empty() {
             return self.core.stamps.version();
         }
+        let version = self.publish();
+        let core = Arc::clone(&self.core);
+        let mut state = core.write();
+        let Some(bridge) = state.bridges.get_mut(&self.bridge) else { return version };
+        self.retire(bridge, version);
+        let put_off = !bridge.lessons.is_empty();
+        drop(state);
+        if put_off {
+            teach_put_off(&core, self.bridge, self.now_ns);
+        }
+        version
+    }
+
+    /// Lets readers see what was done, from the version on that is returned.
+    fn publish(&mut self) -> u64 {
         let slots = std::mem::take(&mut self.slots);
-        let version = self.core.stamps.publish(|version| {
+        self.core.stamps.publish(|version| {
             self.added.iter().for_each(|rule| rule.appear(version));
             self.removed.iter().for_each(|removal| removal.rule.vanish(version));
             slots.into_iter()
-        });
+        })
+    }
+
+    /// Hands what was published over to what comes after.
+    fn retire(&mut self, bridge: &mut BridgeState, version: u64) {
         let (added, removed) = (std::mem::take(&mut self.added), std::mem::take(&mut self.removed));
-        let mut state = self.core.write();
-        if let Some(bridge) = state.bridges.get_mut(&self.bridge) {
+        // A list of one is let go of at once.
+        if added.len() > 1 || !removed.is_empty() {
             bridge.retired.push_back(Retired::new(version, self.now_ns, added, removed));
         }
-        version
+        bridge.open_txns -= usize::from(std::mem::take(&mut self.open));
+        for (taught, change) in self.teachers.drain() {
+            let count = bridge.teachers.entry(taught).or_default();
+            *count = count.saturating_add_signed(change);
+            if *count == 0 {
+                bridge.teachers.remove(&taught);
+            }
+        }
     }
 
     fn read<T: Default>(&self, look: impl FnOnce(&BridgeState) -> T) -> T {
@@ -256,9 +290,7 @@ impl Txn {
             }
         };
         if let Some(rule) = gone {
-            self.slots.extend(flows.slots_of_remove(&rule));
-            flows.set_doomed(&rule, true);
-            self.removed.push(Removal { rule, reason });
+            self.doom_in(bridge, rule, reason);
         }
         let spec = RuleSpec {
             table,
@@ -272,11 +304,23 @@ impl Txn {
             created_ns: self.now_ns,
             modified_ns: self.now_ns,
         };
-        let (rule, touched) = flows.insert(spec, &fm.flow_match, keep);
+        self.insert(bridge, spec, &fm.flow_match, keep);
+        Ok(())
+    }
+
+    fn insert(
+        &mut self,
+        bridge: &mut BridgeState,
+        spec: RuleSpec,
+        m: &Match,
+        keep: Option<(u64, Arc<Counter>)>,
+    ) {
+        self.open(bridge);
+        self.note_learns(bridge, &spec.instructions, 1);
+        let (rule, touched) = bridge.tables[usize::from(spec.table)].insert(spec, m, keep);
         self.slots.extend(touched);
         bridge.timed.watch(&rule);
         self.added.push(rule);
-        Ok(())
     }
 
     fn modify_one(&mut self, fm: &FlowMod) -> Result<(), OfError> {
@@ -298,8 +342,9 @@ impl Txn {
         fm: &FlowMod,
         instructions: &Arc<Instructions>,
     ) {
-        let flows = &mut bridge.tables[usize::from(old.spec().table)];
         let spec = RuleSpec {
+            idle_timeout: old.idle_timeout(),
+            hard_timeout: old.hard_timeout(),
             cookie: fm.new_cookie.unwrap_or(old.spec().cookie),
             instructions: Arc::clone(instructions),
             modified_ns: self.now_ns,
@@ -310,13 +355,8 @@ impl Txn {
         } else {
             Arc::clone(old.counter())
         };
-        self.slots.extend(flows.slots_of_remove(old));
-        flows.set_doomed(old, true);
-        self.removed.push(Removal { rule: Arc::clone(old), reason: None });
-        let (rule, touched) = flows.insert(spec, &old.flow_match(), Some((old.order, counter)));
-        self.slots.extend(touched);
-        bridge.timed.watch(&rule);
-        self.added.push(rule);
+        self.doom_in(bridge, Arc::clone(old), None);
+        self.insert(bridge, spec, &old.flow_match(), Some((old.order, counter)));
     }
 
     /// Marks rules as about to go, for a reason that is told to controllers if they asked for it.
@@ -333,6 +373,8 @@ impl Txn {
     }
 
     fn doom_in(&mut self, bridge: &mut BridgeState, rule: Arc<Rule>, reason: Option<RemovedReason>) {
+        self.open(bridge);
+        self.note_learns(bridge, &rule.spec().instructions, -1);
         let flows = &mut bridge.tables[usize::from(rule.spec().table)];
         self.slots.extend(flows.slots_of_remove(&rule));
         flows.set_doomed(&rule, true);
@@ -400,5 +442,8 @@ fn writable_table(table: u8, priority: i32) -> Result<u8, OfError> {
     }
 }
 
+mod learning;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use learning::{Learning, teach, teach_put_off};

@@ -1,6 +1,6 @@
 //! Actions, one by one.
 
-use openflow::action::{Controller, DecTtl, Resubmit};
+use openflow::action::{Controller, DecTtl, LearnSpec, LearnSrc, Resubmit};
 use openflow::{Action, OfPort};
 use packet::key::FRAG_LATER;
 
@@ -86,6 +86,8 @@ impl Xlate<'_> {
             Action::Ct(ct) => self.ct(ct),
             Action::Nat(nat) => self.nat(nat),
             Action::CtClear => self.ct_clear(),
+            Action::Learn(learn) => self.learn_flow(learn),
+            Action::FinTimeout { idle, hard } => self.fin_timeout(*idle, *hard),
             _ => self.set_header(action),
         }
         Then::GoOn
@@ -273,6 +275,10 @@ fn needs_inner(action: &Action) -> bool {
     match action {
         Action::SetField(set) => !is_outer(set.field),
         Action::Move { src, dst, .. } => !is_outer(src.field) || !is_outer(dst.field),
+        Action::Learn(learn) => {
+            let src = |spec: &LearnSpec| matches!(&spec.src, LearnSrc::Field(src) if !is_outer(src.field));
+            learn.specs.iter().any(src)
+        }
         Action::StackPush(sub) | Action::StackPop(sub) | Action::OutputReg { src: sub, .. } => {
             !is_outer(sub.field)
         }

@@ -15,7 +15,7 @@ const CT_VALID: u32 = state::NEW | state::EST | state::RPL;
 
 impl Xlate<'_> {
     /// Un-wildcards bits of a field.
-    fn look_at(&mut self, field: FieldId, bits: u128) {
+    pub(super) fn look_at(&mut self, field: FieldId, bits: u128) {
         let old = field.get(&self.mask.0);
         field.set(&mut self.mask.0, old | bits);
     }
@@ -97,7 +97,7 @@ impl Xlate<'_> {
         }
     }
 
-    fn write(&mut self, dst: SubField, value: u128) {
+    pub(super) fn write(&mut self, dst: SubField, value: u128) {
         if self.is_hidden_opcode(dst.field) {
             return;
         }

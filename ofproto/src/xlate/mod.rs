@@ -10,7 +10,8 @@
 //! # Invariants
 //!
 //! - The answer depends on nothing but the bits of the key in the mask, the version, and what stands behind the dependencies.
-//! - Nothing is written but MACs that are learned, and that only for a real packet.
+//! - Nothing is written but MACs that are learned, and flows once the walk is done, and that only for a real packet. What `learn` adds
+//!   is not seen by the walk that it is part of, as in Open vSwitch.
 //!
 //! # Costs
 //!
@@ -21,6 +22,7 @@ mod actions;
 mod commit;
 mod ct;
 mod fields;
+mod learn;
 mod mpls;
 mod normal;
 mod output;
@@ -44,7 +46,9 @@ use crate::context::Step;
 use crate::counter::Ledger;
 use crate::port::PortFlags;
 use crate::state::{BridgeId, BridgeState, Core, State};
+use crate::table::lesson::Lesson;
 use crate::table::rule::Rule;
+use crate::table::txn::{self, Learning};
 use trace::{Kind, Tracer};
 
 /// Levels of table lookups that call each other.
@@ -87,6 +91,8 @@ pub(crate) struct Xlate<'a> {
     ledger: Ledger,
     table: u8,
     cookie: u64,
+    /// The rule whose actions these are, if they are a rule's.
+    rule: Option<&'a Rule>,
     action_set: Vec<Action>,
     stack: Vec<(u128, u16)>,
     depth: u32,
@@ -109,6 +115,9 @@ pub(crate) struct Xlate<'a> {
     on_connection: Option<(u32, u128)>,
     /// Steps left for after a recirculation, collected on the way out of the walk.
     frozen: Option<Vec<Step>>,
+    /// What the packet teaches.
+    lessons: Vec<Lesson>,
+    advance: Advance,
     pub(crate) tracer: Option<Tracer>,
 }
 
@@ -122,10 +131,45 @@ pub(crate) struct Outcome {
     pub(crate) tracer: Option<Tracer>,
     /// Why it was given up, if it was.
     pub(crate) error: Option<DropReason>,
+    /// What the packet teaches.
+    lessons: Vec<Lesson>,
+    advance: Advance,
+}
+
+/// The version that a translation was made at, moved on by its own effects as long as nobody else's changes come between.
+#[derive(Clone, Copy, Debug)]
+struct Advance(u64);
+
+impl Advance {
+    /// An effect was published as `version`.
+    fn to(&mut self, version: u64) {
+        if version == self.0 + 1 {
+            self.0 = version;
+        }
+    }
+}
+
+impl Outcome {
+    /// Has the bridges learn what the packet teaches. Nobody may hold the state.
+    fn teach(mut self, core: &Arc<Core>, input: Input<'_>) -> Self {
+        for lesson in self.lessons.drain(..) {
+            match txn::teach(core, lesson, input.now_ns) {
+                Learning::Known => {}
+                Learning::Since(version) => self.advance.to(version),
+                Learning::Open => self.translation.cacheable = false,
+            }
+        }
+        self.translation.advanced = (self.advance.0 != input.version).then_some(self.advance.0);
+        self
+    }
 }
 
 /// Translates a packet that came in by a datapath port, or comes back from recirculation.
-pub(crate) fn translate(core: &Core, input: Input<'_>, tracer: Option<Tracer>) -> Outcome {
+pub(crate) fn translate(core: &Arc<Core>, input: Input<'_>, tracer: Option<Tracer>) -> Outcome {
+    walk(core, input, tracer).teach(core, input)
+}
+
+fn walk(core: &Core, input: Input<'_>, tracer: Option<Tracer>) -> Outcome {
     let state = core.read();
     if input.key.recirc_id.get() != 0 {
         return recirc::thaw(core, &state, input, tracer);
@@ -140,14 +184,16 @@ pub(crate) fn translate(core: &Core, input: Input<'_>, tracer: Option<Tracer>) -
 
 /// Translates a packet as if it had come in by this port of this bridge, whatever its datapath port. `None` if the bridge is gone.
 pub(crate) fn translate_on(
-    core: &Core,
+    core: &Arc<Core>,
     input: Input<'_>,
     (bridge, port): (BridgeId, OfPort),
     tracer: Option<Tracer>,
 ) -> Option<Outcome> {
     let state = core.read();
     let bridge = state.bridges.get(&bridge)?;
-    Some(enter(Xlate::new(core, &state, input, bridge, tracer), port))
+    let outcome = enter(Xlate::new(core, &state, input, bridge, tracer), port);
+    drop(state);
+    Some(outcome.teach(core, input))
 }
 
 /// Lets the packet into the bridge by `port`.
@@ -166,7 +212,7 @@ fn enter(mut xlate: Xlate<'_>, port: OfPort) -> Outcome {
 
 /// Does actions that came with a packet (a packet-out) as a rule of the bridge would. `None` if the bridge is gone.
 pub(crate) fn run_actions(
-    core: &Core,
+    core: &Arc<Core>,
     input: Input<'_>,
     bridge: BridgeId,
     in_port: OfPort,
@@ -184,7 +230,9 @@ pub(crate) fn run_actions(
     xlate.actions(actions);
     xlate.run_action_set();
     xlate.finish_freezing();
-    Some(xlate.finish())
+    let outcome = xlate.finish();
+    drop(state);
+    Some(outcome.teach(core, input))
 }
 
 /// The outcome for a packet that belongs to no bridge.
@@ -201,8 +249,10 @@ fn nowhere(state: &State, input: Input<'_>, tracer: Option<Tracer>, why: DropRea
         cacheable: !depends.is_empty(),
         depends,
         credit: None,
+        advanced: None,
     };
-    Outcome { translation, flow: *input.key, looked_at, tracer, error: Some(why) }
+    let (lessons, advance) = (Vec::new(), Advance(input.version));
+    Outcome { translation, flow: *input.key, looked_at, tracer, error: Some(why), lessons, advance }
 }
 
 /// What every translation looks at.
@@ -268,6 +318,7 @@ impl<'a> Xlate<'a> {
             ledger: Ledger::default(),
             table: 0,
             cookie: u64::MAX,
+            rule: None,
             action_set: Vec::new(),
             stack: Vec::new(),
             depth: 0,
@@ -283,6 +334,8 @@ impl<'a> Xlate<'a> {
             nat: None,
             on_connection: None,
             frozen: None,
+            lessons: Vec::new(),
+            advance: Advance(input.version),
             tracer,
         }
     }
@@ -341,7 +394,8 @@ impl<'a> Xlate<'a> {
     }
 
     /// Counts a packet in a rule, and takes over its place.
-    fn enter_rule(&mut self, rule: &Rule) {
+    fn enter_rule(&mut self, rule: &'a Rule) {
+        self.rule = Some(rule);
         self.ledger.owe(rule.counter());
         self.cookie = rule.spec().cookie;
     }
@@ -371,8 +425,10 @@ impl<'a> Xlate<'a> {
             cacheable: self.depends.len() <= MAX_DEPENDS && !self.effect_due,
             depends: self.depends,
             credit: Some(Arc::new(self.ledger)),
+            advanced: None,
         };
-        Outcome { translation, flow: self.flow, looked_at, tracer: self.tracer, error: self.error }
+        let Self { flow, tracer, error, lessons, advance, .. } = self;
+        Outcome { translation, flow, looked_at, tracer, error, lessons, advance }
     }
 }
 

@@ -139,7 +139,8 @@ impl Xlate<'_> {
         self.depends_on(slot);
         self.ledger.macs.push(MacRef { table: bridge.macs.clone(), key, port });
         if let Some(evicted) = changed {
-            self.core.touch([slot].into_iter().chain(evicted));
+            let version = self.core.touch([slot].into_iter().chain(evicted));
+            self.advance.to(version);
             let name = &input.name;
             self.note(Kind::Detail, || {
                 format!("learned that {} is on port {name} in VLAN {vlan}", mac_text(mac))

@@ -47,7 +47,7 @@ impl<'a> Xlate<'a> {
         if !self.may_go_deeper() {
             return;
         }
-        let (old_table, old_cookie) = (self.table, self.cookie);
+        let (old_table, old_cookie, old_rule) = (self.table, self.cookie, self.rule);
         let place = self.tracer.as_ref().map(super::trace::Tracer::place);
         self.table = table;
         let found = self.lookup(in_port, may_packet_in);
@@ -59,7 +59,7 @@ impl<'a> Xlate<'a> {
         if let (Some(tracer), Some(place)) = (&mut self.tracer, place) {
             tracer.go(place);
         }
-        (self.table, self.cookie) = (old_table, old_cookie);
+        (self.table, self.cookie, self.rule) = (old_table, old_cookie, old_rule);
     }
 
     fn may_go_deeper(&mut self) -> bool {

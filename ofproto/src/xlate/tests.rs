@@ -18,8 +18,8 @@ use crate::{Bridge, Filter, Switch};
 pub(super) const SECOND: u64 = 1_000_000_000;
 
 pub(super) struct Rig {
-    switch: Switch,
-    bridge: Arc<Bridge>,
+    pub(super) switch: Switch,
+    pub(super) bridge: Arc<Bridge>,
 }
 
 impl Rig {
@@ -70,9 +70,17 @@ impl Rig {
     }
 
     pub(super) fn translate(&self, key: &FlowKey, now_ns: u64) -> Translation {
+        self.translate_miss(Miss { key, frame: &[0; 60], version: self.bridge.version(), now_ns, dry: false })
+    }
+
+    /// Translates again without a packet.
+    pub(super) fn look_again(&self, key: &FlowKey, now_ns: u64) -> Translation {
+        self.translate_miss(Miss { key, frame: &[], version: self.bridge.version(), now_ns, dry: true })
+    }
+
+    fn translate_miss(&self, miss: Miss<'_>) -> Translation {
         let mut out = Translation::default();
-        let version = self.bridge.version();
-        self.switch.translate(&Miss { key, frame: &[0; 60], version, now_ns, dry: false }, &mut out);
+        self.switch.translate(&miss, &mut out);
         out
     }
 }
