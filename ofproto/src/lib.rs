@@ -14,7 +14,8 @@
 //!
 //! # Rules
 //!
-//! Time and randomness are arguments. Only the control thread changes settings and tables; workers only learn MACs.
+//! Time and randomness are arguments. Only the control thread changes settings and tables; workers only learn: MACs, and the flows
+//! that `learn` asks for, which wait while the control thread is in the middle of a change.
 
 mod bridge;
 mod check;

@@ -146,7 +146,8 @@ impl Worker {
 
     /// Takes a flow out, and lets its credit keep what it counted.
     pub(super) fn remove(&mut self, id: FlowId) {
-        let Some(cold) = self.flows.remove(id) else { return };
+        let Some(mut cold) = self.flows.remove(id) else { return };
+        cold.refresh();
         if let Some(credit) = cold.credit {
             credit.detach(cold.record.number);
             self.lane.held.push(credit);

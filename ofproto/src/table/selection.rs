@@ -10,7 +10,7 @@
 //! - A walk for readers gives the rules of the version at which it began, whatever is added, replaced or deleted meanwhile: it
 //!   holds a pin, and while there is one, no rule is taken out of its tuple ([`super::retire`]).
 //! - A walk for a writer gives what stands as the writer sees it. Nobody else changes the tables meanwhile, except for rules that
-//!   expire: whoever acts on what was found looks again whether it stands.
+//!   expire, or that packets teach: whoever acts on what was found looks again whether it stands.
 //!
 //! # Costs
 //!

@@ -57,7 +57,7 @@ fn the_next_packet_goes_by_what_the_first_one_taught() {
         "cookie=0xb16, table=20, hard_timeout=300, priority=1,vlan_tci=0x0000/0x0fff,dl_dst={mac} \
          actions=load:0->NXM_OF_VLAN_TCI[],load:0->NXM_NX_TUN_ID[],output:1"
     );
-    assert_eq!(rig.table(20).trim().replace("hard_timeout=300, ", "hard_timeout=300, "), expected);
+    assert_eq!(rig.table(20).trim(), expected);
     assert!(rig.pings() && rig.pings());
     wait_until("all to be counted", || rig.packets() == 3);
     // What is taken away is taught again by the next packet.
