@@ -35,7 +35,7 @@ use packet::{Checksum, Packet, TooLong};
 use thiserror::Error;
 
 use crate::meta::{Flags, Meta};
-use crate::tunnel::Kind;
+use crate::tunnel::{Kind, Tunnel};
 use crate::{Inner, Vni, geneve, gre, header, lco};
 
 const ETH_LEN: usize = 14;
@@ -59,6 +59,8 @@ pub struct Fresh {
     pub src_port: u16,
     /// IPv4 identification. Unique for a while where DF is not set (RFC 6864, 4); anything where it is.
     pub ident: u16,
+    /// GRE's sequence number, one more than the last packet's (RFC 2890, 2.2), for a tunnel that has one.
+    pub sequence: u32,
 }
 
 /// Why a packet is not sent.
@@ -107,6 +109,8 @@ pub struct Template {
     /// Whether UDP or GRE has a checksum.
     csum: bool,
     pub(crate) udp: bool,
+    /// Where GRE's sequence number is, in bytes from the start; 0 when there is none.
+    sequence: usize,
     /// The IPv4 header's sum without length, identification and checksum.
     network: Sum,
     /// The pseudo-header's without the length; UDP only.
@@ -115,11 +119,10 @@ pub struct Template {
 }
 
 impl Template {
-    /// Makes a template for packets of kind `inner`; with `gpe`, VXLAN has the generic protocol extension. `options` are Geneve's, as
-    /// they go on the wire. The source in `meta` must be known by now.
+    /// Makes a template for packets of kind `inner` that go through `tunnel`, whose [`Tunnel::outgoing`] has given `meta`; the source in
+    /// that must be known by now. `options` are Geneve's, as they go on the wire.
     pub fn new(
-        kind: Kind,
-        gpe: bool,
+        tunnel: &Tunnel,
         inner: Inner,
         meta: &Meta,
         options: &[u8],
@@ -128,7 +131,7 @@ impl Template {
         if meta.src.is_ipv4() != meta.dst.is_ipv4() || meta.src.is_unspecified() {
             return Err(EncapError::Source(meta.dst));
         }
-        let udp = kind != Kind::Gre;
+        let udp = tunnel.kind != Kind::Gre;
         let v6 = meta.dst.is_ipv6();
         let mut bytes = [&path.dst_mac[..], &path.src_mac].concat();
         let proto = if udp { ip_proto::UDP } else { gre::IP_PROTO };
@@ -144,10 +147,11 @@ impl Template {
             bytes.extend_from_slice(&meta.tp_dst.to_be_bytes());
             bytes.extend_from_slice(&[0; 4]);
         }
-        tunnel_header(&mut bytes, kind, gpe, inner, meta, options)?;
+        let sequence = sequence_at(tunnel, meta, bytes.len());
+        tunnel_header(&mut bytes, tunnel, inner, meta, options)?;
         let dont_fragment = v6 || meta.flags.contains(Flags::DONT_FRAGMENT);
         let csum = meta.flags.contains(Flags::CSUM) || (v6 && udp);
-        Ok(Self { bytes, inner, v6, dont_fragment, csum, udp, network, pseudo, mtu: path.mtu })
+        Ok(Self { bytes, inner, v6, dont_fragment, csum, udp, sequence, network, pseudo, mtu: path.mtu })
     }
 
     /// Length of all outer headers in bytes.
@@ -177,6 +181,10 @@ impl Template {
             udp[..2].copy_from_slice(&fresh.src_port.to_be_bytes());
             udp[4..6].copy_from_slice(&word(len - l4));
         }
+        if self.sequence != 0 {
+            let place = self.sequence..self.sequence + 4;
+            packet.data_mut()[place].copy_from_slice(&fresh.sequence.to_be_bytes());
+        }
         if self.csum {
             self.write_checksum(packet);
         }
@@ -184,7 +192,7 @@ impl Template {
     }
 
     /// Puts the headers in front of a packet, or of each segment of a super-frame, and appends what came of it to `out`. `partial` says that
-    /// the port can complete checksums: the segments' are left to it. Identifications count up from `fresh`'s.
+    /// the port can complete checksums: the segments' are left to it. Identifications and sequence numbers count up from `fresh`'s.
     pub fn encap(
         &self,
         packet: Packet,
@@ -201,7 +209,8 @@ impl Template {
         let first = out.len();
         gso::fit(packet, Caps { checksum: partial, ..Caps::default() }, out)?;
         let pushed = out[first..].iter_mut().zip(0u16..).try_for_each(|(segment, nth)| {
-            self.push(segment, Fresh { ident: fresh.ident.wrapping_add(nth), ..fresh })
+            let (ident, sequence) = (fresh.ident.wrapping_add(nth), fresh.sequence.wrapping_add(nth.into()));
+            self.push(segment, Fresh { ident, sequence, ..fresh })
         });
         if pushed.is_err() {
             out.truncate(first);
@@ -310,20 +319,25 @@ fn network_header(bytes: &mut Vec<u8>, meta: &Meta, proto: u8) {
     }
 }
 
-/// Appends the tunnel header, a checksum in it zero.
+/// Where GRE's sequence number will be, when its header begins at `at`.
+fn sequence_at(tunnel: &Tunnel, meta: &Meta, at: usize) -> usize {
+    let before = [Flags::CSUM, Flags::KEY].into_iter().filter(|flag| meta.flags.contains(*flag)).count();
+    if tunnel.kind == Kind::Gre && tunnel.sequence { at + 4 + 4 * before } else { 0 }
+}
+
+/// Appends the tunnel header, a checksum and a sequence number in it zero.
 fn tunnel_header(
     bytes: &mut Vec<u8>,
-    kind: Kind,
-    gpe: bool,
+    tunnel: &Tunnel,
     inner: Inner,
     meta: &Meta,
     options: &[u8],
 ) -> Result<(), EncapError> {
     let vni = || u32::try_from(meta.id).ok().and_then(Vni::new).ok_or(EncapError::Key(meta.id));
-    match kind {
+    match tunnel.kind {
         Kind::Vxlan => {
             let header = header::Header { vni: vni()?, policy: meta.policy };
-            let emitted = match (gpe, inner) {
+            let emitted = match (tunnel.gpe, inner) {
                 (true, _) => header.emit_gpe(inner).ok_or(EncapError::Inner(inner))?,
                 (false, Inner::Ethernet) => header.emit(),
                 (false, Inner::Bare(_)) => return Err(EncapError::Inner(inner)),
@@ -346,7 +360,8 @@ fn tunnel_header(
             let key = u32::try_from(meta.id).map_err(|_| EncapError::Key(meta.id))?;
             let key = meta.flags.contains(Flags::KEY).then_some(key);
             let checksum = meta.flags.contains(Flags::CSUM);
-            gre::Header { checksum, key, sequence: None, inner }.emit(bytes);
+            let sequence = tunnel.sequence.then_some(0);
+            gre::Header { checksum, key, sequence, inner }.emit(bytes);
         }
     }
     Ok(())

@@ -28,9 +28,9 @@
 //! let mut meta = tunnel.outgoing(&key, &mut FlowMask::default())?;
 //! meta.src = here;
 //! let path = Path { src_mac: [2; 6], dst_mac: [4; 6], mtu: 1500 };
-//! let template = Template::new(Kind::Vxlan, false, Inner::Ethernet, &meta, &[], &path)?;
+//! let template = Template::new(&tunnel, Inner::Ethernet, &meta, &[], &path)?;
 //! let src_port = PortRange::default().port(vxlan::entropy::flow_hash(&key));
-//! template.push(&mut packet, Fresh { src_port, ident: 0 })?;
+//! template.push(&mut packet, Fresh { src_port, ..Fresh::default() })?;
 //!
 //! // Receiving, on the other end.
 //! let mut tunnels = Tunnels::new(1000);

@@ -35,7 +35,8 @@ pub struct Service {
     pub dst_port: u16,
 }
 
-/// How packets to a service are to be read: what any of its tunnels wants.
+/// How packets to a service are to be read. Tunnels with and without the group policy cannot share one, as in Open vSwitch; those with
+/// and without the generic protocol can, and then it is read for all.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Listener {
     /// Kind of tunnel and port.
@@ -49,7 +50,7 @@ pub struct Listener {
 #[derive(Default)]
 struct Users {
     all: usize,
-    gbp: usize,
+    gbp: bool,
     gpe: usize,
 }
 
@@ -68,6 +69,9 @@ pub enum InsertError<T> {
     /// Another port has the same kind, UDP port, key and addresses.
     #[error("a tunnel port with the same configuration exists")]
     Taken(T),
+    /// The group policy is read for all tunnels of a UDP port, or for none.
+    #[error("VXLAN-GBP, and non-VXLAN-GBP tunnels can't be configured on the same dst_port.")]
+    PolicyMixed,
     /// As many as allowed.
     #[error("there are {0} tunnels already")]
     Full(usize),
@@ -106,11 +110,14 @@ impl<T: Copy> Tunnels<T> {
         if self.ports.len() >= self.limit {
             return Err(InsertError::Full(self.limit));
         }
+        if self.services.get(&place.service).is_some_and(|users| users.gbp != tunnel.gbp) {
+            return Err(InsertError::PolicyMixed);
+        }
         self.ports.insert(place, port);
         self.shapes[usize::from(place.shape)] += 1;
         let users = self.services.entry(place.service).or_default();
         users.all += 1;
-        users.gbp += usize::from(tunnel.gbp);
+        users.gbp = tunnel.gbp;
         users.gpe += usize::from(tunnel.gpe);
         Ok(())
     }
@@ -122,7 +129,6 @@ impl<T: Copy> Tunnels<T> {
         self.shapes[usize::from(place.shape)] -= 1;
         if let Some(users) = self.services.get_mut(&place.service) {
             users.all -= 1;
-            users.gbp -= usize::from(tunnel.gbp);
             users.gpe -= usize::from(tunnel.gpe);
             if users.all == 0 {
                 self.services.remove(&place.service);
@@ -134,7 +140,7 @@ impl<T: Copy> Tunnels<T> {
     /// Whether some tunnel listens to a service, and what its packets may have.
     pub fn listener(&self, service: Service) -> Option<Listener> {
         let users = self.services.get(&service)?;
-        Some(Listener { service, gbp: users.gbp > 0, gpe: users.gpe > 0 })
+        Some(Listener { service, gbp: users.gbp, gpe: users.gpe > 0 })
     }
 
     /// The same, for a UDP port whose kind of tunnel is not known. VXLAN comes before Geneve where both are given the same port.
@@ -264,16 +270,20 @@ mod tests {
         let mut tunnels = Tunnels::new(9);
         let plain = tunnel(Key::Fixed(1), Remote::Flow, Local::Any);
         let policy = Tunnel { in_key: Key::Fixed(2), gbp: true, ..plain };
+        let generic = Tunnel { in_key: Key::Fixed(2), gpe: true, ..plain };
         tunnels.insert(&plain, 1).unwrap();
+        assert_eq!(tunnels.insert(&policy, 2), Err(InsertError::PolicyMixed));
         assert_eq!(tunnels.listener(VXLAN), Some(Listener { service: VXLAN, gbp: false, gpe: false }));
-        tunnels.insert(&policy, 2).unwrap();
-        assert_eq!(tunnels.listener(VXLAN), Some(Listener { service: VXLAN, gbp: true, gpe: false }));
+        tunnels.insert(&generic, 2).unwrap();
+        assert_eq!(tunnels.listener(VXLAN), Some(Listener { service: VXLAN, gbp: false, gpe: true }));
         assert_eq!(tunnels.udp_listener(4789), tunnels.listener(VXLAN));
         assert_eq!(tunnels.udp_listener(6081), None);
         assert_eq!(tunnels.services().collect::<Vec<_>>(), [(VXLAN, 2)]);
-        tunnels.remove(&policy);
+        assert_eq!((tunnels.remove(&generic), tunnels.remove(&generic)), (Some(2), None));
         assert_eq!(tunnels.listener(VXLAN), Some(Listener { service: VXLAN, gbp: false, gpe: false }));
-        assert_eq!(tunnels.remove(&policy), None);
+        tunnels.remove(&plain);
+        tunnels.insert(&policy, 2).unwrap();
+        assert_eq!(tunnels.listener(VXLAN), Some(Listener { service: VXLAN, gbp: true, gpe: false }));
         assert_eq!(tunnels.listener(Service { kind: Kind::Gre, dst_port: 0 }), None);
     }
 

@@ -121,6 +121,8 @@ pub struct Tunnel {
     pub gbp: bool,
     /// VXLAN: the generic protocol extension.
     pub gpe: bool,
+    /// GRE: packets are sent with a sequence number (`seq`).
+    pub sequence: bool,
     /// What goes through.
     pub packet_type: PacketType,
 }
@@ -179,6 +181,7 @@ impl Tunnel {
             egress_mark: None,
             gbp: false,
             gpe: false,
+            sequence: false,
             packet_type: PacketType::LegacyL2,
         }
     }

@@ -2,7 +2,8 @@
 //! again as it was understood.
 
 use packet::{Offload, Packet, extract, gso};
-use vxlan::{DecapError, EncapError, Fresh, Inner, Kind, Listener, Path, Service, Template, decap};
+use vxlan::tunnel::Remote;
+use vxlan::{DecapError, EncapError, Fresh, Inner, Kind, Listener, Path, Service, Template, Tunnel, decap};
 
 const PATH: Path = Path { src_mac: [2; 6], dst_mac: [4; 6], mtu: 65535 };
 
@@ -20,14 +21,17 @@ pub(crate) fn frame(bytes: &[u8]) {
                 Err(DecapError::Congestion) => continue,
                 Err(error) => panic!("{error}"),
             }
+            let sequence = found.sequence.is_some();
+            let tunnel = Tunnel { gpe, sequence, ..Tunnel::new(kind, Remote::Flow) };
             let options = &bytes[found.options.clone()];
-            let template = match Template::new(kind, gpe, found.inner, &found.meta, options, &PATH) {
+            let template = match Template::new(&tunnel, found.inner, &found.meta, options, &PATH) {
                 Ok(template) => template,
                 Err(EncapError::Source(_)) => continue,
                 Err(error) => panic!("{error}"),
             };
             let mut again = inner.clone();
-            let fresh = Fresh { src_port: found.meta.tp_src, ident: 0 };
+            let fresh =
+                Fresh { src_port: found.meta.tp_src, sequence: found.sequence.unwrap_or(0), ident: 0 };
             match template.push(&mut again, fresh) {
                 Ok(()) => {}
                 Err(EncapError::TooBig { .. }) => continue,
@@ -42,6 +46,7 @@ pub(crate) fn frame(bytes: &[u8]) {
                 (found.meta.id, found.meta.policy, found.inner)
             );
             assert_eq!((twice.meta.src, twice.meta.dst), (found.meta.src, found.meta.dst));
+            assert_eq!(twice.sequence, found.sequence);
             twice.pull(&mut again).unwrap();
             if found.inner == Inner::Ethernet {
                 assert!(again.data() == inner.data());

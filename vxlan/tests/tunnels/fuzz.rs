@@ -10,7 +10,7 @@ use vxlan::{DecapError, Fresh};
 use crate::setup::{PATH, Way, over_a_wire};
 
 fn good(rng: &mut Rng) -> Vec<Vec<u8>> {
-    let fresh = Fresh { src_port: 40_000, ident: 0 };
+    let fresh = Fresh { src_port: 40_000, ident: 0, sequence: 5 };
     let mut of = |way: Way| {
         let mut frame = random::frame(rng).build();
         frame.resize(frame.len().max(14), 0);

@@ -9,7 +9,7 @@ use crate::setup::{PATH, Way, over_a_wire};
 fn good(kind: Kind, csum: bool) -> (Way, Packet) {
     let way = Way::new(kind, false, csum);
     let mut packet = Packet::copy_of(&[9; 60]).unwrap();
-    way.template(&PATH).push(&mut packet, Fresh { src_port: 50_000, ident: 0 }).unwrap();
+    way.template(&PATH).push(&mut packet, Fresh { src_port: 50_000, ident: 0, sequence: 5 }).unwrap();
     (way, over_a_wire(packet))
 }
 
@@ -49,7 +49,7 @@ fn every_flipped_bit_under_a_checksum_is_seen() {
         for v6 in [false, true] {
             let way = Way::new(kind, v6, true);
             let mut packet = Packet::copy_of(&[9; 60]).unwrap();
-            way.template(&PATH).push(&mut packet, Fresh { src_port: 50_000, ident: 0 }).unwrap();
+            way.template(&PATH).push(&mut packet, Fresh { src_port: 50_000, ident: 0, sequence: 5 }).unwrap();
             let packet = over_a_wire(packet);
             let l4 = if v6 { 54 } else { 34 };
             for bit in 8 * l4..8 * packet.len() {

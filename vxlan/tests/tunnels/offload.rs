@@ -7,7 +7,7 @@ use vxlan::{DecapError, EncapError, Fresh, Kind, Path};
 
 use crate::setup::{PATH, Way, over_a_wire};
 
-const FRESH: Fresh = Fresh { src_port: 50_000, ident: 100 };
+const FRESH: Fresh = Fresh { src_port: 50_000, ident: 100, sequence: 5 };
 
 /// A TCP segment with its checksum partial, and what it must become.
 fn tcp(v6: bool, payload: usize) -> (Packet, Vec<u8>) {
@@ -121,6 +121,10 @@ fn super_frames_are_cut() {
             if !way.meta.dst.is_ipv6() {
                 assert!((0..4).all(|nth| out[nth].data()[18..20] == [0, 100 + nth as u8]));
             }
+            if way.sequence {
+                let numbers = out.iter().map(|packet| way.decap(packet).unwrap().sequence);
+                assert!(numbers.eq((5..9).map(Some)));
+            }
             let mut out = Vec::new();
             let tight = way.template(&Path { mtu: 900, ..PATH });
             assert!(matches!(tight.encap(whole, FRESH, partial, &mut out), Err(EncapError::TooBig { .. })));
@@ -164,11 +168,11 @@ fn what_cannot_ride_goes_alone() {
     let template = way.template(&PATH);
     let one = |src_port, len: usize| {
         let mut packet = Packet::copy_of(&vec![1; len]).unwrap();
-        template.push(&mut packet, Fresh { src_port, ident: 0 }).unwrap();
+        template.push(&mut packet, Fresh { src_port, ..Fresh::default() }).unwrap();
         packet
     };
     let (mut partial, _) = tcp(false, 46);
-    template.push(&mut partial, Fresh { src_port: 1, ident: 0 }).unwrap();
+    template.push(&mut partial, Fresh { src_port: 1, ident: 0, sequence: 5 }).unwrap();
     let packets =
         [one(1, 100), one(1, 100), one(2, 100), one(2, 90), one(2, 90), one(2, 91), partial, one(2, 91)];
     let mut out = Vec::new();

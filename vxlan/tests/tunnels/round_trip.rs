@@ -19,11 +19,12 @@ proptest! {
         frame.resize(frame.len().max(14), 0);
         for way in Way::all() {
             let mut packet = Packet::copy_of(&frame).unwrap();
-            way.template(&PATH).push(&mut packet, Fresh { src_port, ident }).unwrap();
+            way.template(&PATH).push(&mut packet, Fresh { src_port, ident, sequence: 5 }).unwrap();
             let mut packet = over_a_wire(packet);
             let found = way.decap(&packet).unwrap();
             prop_assert_eq!(found.meta, way.received(src_port), "{:?}", way);
             prop_assert_eq!(found.inner, way.inner);
+            prop_assert_eq!(found.sequence, way.sequence.then_some(5));
             prop_assert_eq!(&packet.data()[found.options.clone()], &way.options[..]);
             prop_assert_eq!(found.critical, !way.options.is_empty());
             found.pull(&mut packet).unwrap();
@@ -42,7 +43,9 @@ fn outer_checksums_are_right() {
     for way in Way::all() {
         for payload in [0, 1, 18, 1000, 1001] {
             let mut packet = Packet::copy_of(&udp(0, payload)).unwrap();
-            way.template(&PATH).push(&mut packet, Fresh { src_port: 50_000, ident: 77 }).unwrap();
+            way.template(&PATH)
+                .push(&mut packet, Fresh { src_port: 50_000, ident: 77, sequence: 5 })
+                .unwrap();
             let packet = over_a_wire(packet);
             frames::verify(packet.data()).unwrap_or_else(|what| panic!("{way:?}: {what}"));
             assert!(packet.offload.is_plain());
@@ -57,7 +60,7 @@ fn outer_checksums_are_right() {
 fn outer_padding_does_not_come_in() {
     for way in Way::all() {
         let mut packet = Packet::copy_of(&[3; 14]).unwrap();
-        way.template(&PATH).push(&mut packet, Fresh { src_port: 50_000, ident: 0 }).unwrap();
+        way.template(&PATH).push(&mut packet, Fresh { src_port: 50_000, ident: 0, sequence: 5 }).unwrap();
         let mut packet = over_a_wire(packet);
         packet.extend(&[0xee; 30]).unwrap();
         way.decap(&packet).unwrap().pull(&mut packet).unwrap();

@@ -3,13 +3,17 @@
 use std::net::IpAddr;
 
 use packet::{Offload, Packet, extract, gso};
-use vxlan::{Decap, DecapError, Flags, Inner, Kind, Listener, Meta, Path, Policy, Service, Template, decap};
+use vxlan::tunnel::Remote;
+use vxlan::{
+    Decap, DecapError, Flags, Inner, Kind, Listener, Meta, Path, Policy, Service, Template, Tunnel, decap,
+};
 
 /// One way to send.
 #[derive(Clone, Debug)]
 pub(crate) struct Way {
     pub(crate) kind: Kind,
     pub(crate) gpe: bool,
+    pub(crate) sequence: bool,
     pub(crate) inner: Inner,
     pub(crate) meta: Meta,
     pub(crate) options: Vec<u8>,
@@ -39,7 +43,7 @@ impl Way {
         flags.set(Flags::CSUM, csum);
         let (id, tp_dst) = (0x01_0203, kind.default_port());
         let meta = Meta { id, src, dst, tos: 0, ttl: 64, flags, tp_src: 0, tp_dst, policy: None };
-        Self { kind, gpe: false, inner: Inner::Ethernet, meta, options: Vec::new() }
+        Self { kind, gpe: false, sequence: false, inner: Inner::Ethernet, meta, options: Vec::new() }
     }
 
     /// Every kind over both families, with and without a checksum, with extensions and options.
@@ -59,12 +63,15 @@ impl Way {
         let mut keyless = Self::new(Kind::Gre, false, false);
         keyless.meta.id = 0;
         keyless.meta.flags -= Flags::KEY | Flags::DONT_FRAGMENT;
-        all.extend([policy, gpe, options, keyless]);
+        let numbered = Self { sequence: true, ..Self::new(Kind::Gre, false, true) };
+        all.extend([policy, gpe, options, keyless, numbered]);
         all
     }
 
     pub(crate) fn template(&self, path: &Path) -> Template {
-        Template::new(self.kind, self.gpe, self.inner, &self.meta, &self.options, path).unwrap()
+        let sequence = self.sequence;
+        let tunnel = Tunnel { gpe: self.gpe, sequence, ..Tunnel::new(self.kind, Remote::Flow) };
+        Template::new(&tunnel, self.inner, &self.meta, &self.options, path).unwrap()
     }
 
     pub(crate) fn listener(&self) -> Listener {

@@ -85,11 +85,11 @@ impl Ends {
         let (key, _) = extract(packet.data(), 1);
         let meta = self.tunnel.outgoing(&key, &mut FlowMask::default())?;
         let path = Path { src_mac: [2, 0, 0, 0, 9, 1], dst_mac: [2, 0, 0, 0, 9, 2], mtu: 1500 };
-        let template = Template::new(Kind::Vxlan, false, Inner::Ethernet, &meta, &[], &path)?;
+        let template = Template::new(&self.tunnel, Inner::Ethernet, &meta, &[], &path)?;
         let src_port = PortRange::default().port(entropy::flow_hash(&key));
         let was_super = packet.offload.gso.is_some();
         let mut packets = Vec::new();
-        template.encap(packet, Fresh { src_port, ident: 0 }, !was_super, &mut packets)?;
+        template.encap(packet, Fresh { src_port, ..Fresh::default() }, !was_super, &mut packets)?;
         let mut out = Vec::new();
         template.couple(packets, 64, &mut out);
         for packet in out {
