@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use openflow::action::{Learn, LearnDst, LearnFlags, LearnSpec, LearnSrc, SetField, SetForm};
+use openflow::action::{Learn, LearnDst, LearnFlags, LearnSrc, SetField, SetForm};
 use openflow::{Action, FlowFlags, FlowMod, FlowModCommand, Instructions, Match, OfError, OfPort, SubField};
 use packet::FlowKey;
 
@@ -61,7 +61,7 @@ impl Lesson {
             match spec.dst {
                 LearnDst::Match(dst) => restrict(&mut flow_match, dst, value),
                 LearnDst::Load(dst) => actions.push(load(dst, value)),
-                LearnDst::Output => actions.extend(output(spec, value)),
+                LearnDst::Output => actions.extend(output(value)),
             }
         }
         let remind = learn.flags.0 & LearnFlags::SEND_FLOW_REM != 0;
@@ -81,16 +81,27 @@ impl Lesson {
         Self { bridge, flow: Box::new(flow), table: learn.table, limit, taught: Taught::default() }
     }
 
-    /// What it comes to in its table.
-    pub(crate) fn judge(&self, flows: &FlowTable) -> Verdict {
+    /// What it comes to in its table, once this many more flows of its cookie are there.
+    pub(crate) fn judge(&self, flows: &FlowTable, more: usize) -> Verdict {
         let priority = i32::from(self.flow.priority);
         match flows.find_exactly(&self.flow.flow_match, priority) {
             Some(rule) if rule.was_published() && self.is_taught_by(rule) => Verdict::Known(Arc::clone(rule)),
             Some(rule) => Verdict::New(Some(Arc::clone(rule))),
-            None if self.limit != 0 && flows.with_cookie(self.cookie()) >= self.limit => Verdict::Limit,
+            None if self.limit != 0 && flows.with_cookie(self.cookie()) + more >= self.limit => {
+                Verdict::Limit
+            }
             None if flows.is_full() && !flows.config.evict => Verdict::Refused(OfError::OFPFMFC_TABLE_FULL),
             None => Verdict::New(None),
         }
+    }
+
+    /// Whether it adds a flow that counts towards the limit of `other`, which is about another flow of the same table.
+    pub(crate) fn adds_beside(&self, other: &Self, flows: &FlowTable) -> bool {
+        let flow = |lesson: &Self| (lesson.flow.flow_match, lesson.flow.priority);
+        let place = |lesson: &Self| (lesson.bridge, lesson.table, lesson.cookie());
+        place(self) == place(other)
+            && flow(self) != flow(other)
+            && flows.find_exactly(&self.flow.flow_match, i32::from(self.flow.priority)).is_none()
     }
 
     pub(crate) fn cookie(&self) -> u64 {
@@ -138,13 +149,9 @@ fn load(dst: SubField, value: u128) -> Action {
     Action::SetField(SetField { field: dst.field, value: value & mask, mask, form: SetForm::Load })
 }
 
-/// An output, if the value is a port that one may send to.
-fn output(spec: &LearnSpec, value: u128) -> Option<Action> {
-    let narrow = matches!(&spec.src, LearnSrc::Field(src) if src.n_bits <= 16) || spec.n_bits <= 16;
-    let port = match u32::try_from(value).ok()? {
-        value if narrow => OfPort::from_u16(value as u16),
-        value => OfPort(value),
-    };
+/// An output, if the value is a port of OpenFlow 1.0 that one may send to.
+fn output(value: u128) -> Option<Action> {
+    let port = OfPort::from_u16(u16::try_from(value).ok()?);
     let special = [OfPort::IN_PORT, OfPort::FLOOD, OfPort::ALL, OfPort::LOCAL];
     (port.0 < PORTS_END || special.contains(&port)).then_some(Action::Output { port, max_len: 0 })
 }

@@ -8,6 +8,7 @@ use openflow::{FieldId, OfError};
 
 use super::Xlate;
 use super::trace::Kind;
+use crate::table::flow_table::{HIDDEN_TABLE, TABLES};
 use crate::table::lesson::{Lesson, Verdict};
 
 /// FIN and RST in the TCP flags.
@@ -38,11 +39,14 @@ impl Xlate<'_> {
 
     /// Has the lesson learned, now or when the walk is done; false if there are too many flows already.
     fn give(&mut self, lesson: Lesson) -> bool {
-        let Some(flows) = self.bridge.tables.get(usize::from(lesson.table)) else {
-            self.note_refusal(OfError::OFPBRC_BAD_TABLE_ID);
+        let Some(flows) = self.bridge.tables.get(usize::from(lesson.table)).filter(|_| lesson.table < TABLES)
+        else {
+            let hidden = lesson.table == HIDDEN_TABLE;
+            self.note_refusal(if hidden { OfError::OFPBRC_EPERM } else { OfError::OFPBRC_BAD_TABLE_ID });
             return true;
         };
-        match lesson.judge(flows) {
+        let more = self.lessons.iter().filter(|before| before.adds_beside(&lesson, flows)).count();
+        match lesson.judge(flows, more) {
             Verdict::Limit => {
                 self.depends_on(flows.cookie_slot(lesson.cookie()));
                 return false;

@@ -75,7 +75,7 @@ pub(crate) fn teach_put_off(core: &Arc<Core>, bridge: BridgeId, now_ns: u64) {
 }
 
 fn teach_in(core: &Arc<Core>, bridge: &mut BridgeState, lesson: &Lesson, now_ns: u64) -> Learning {
-    let old = match lesson.judge(&bridge.tables[usize::from(lesson.table)]) {
+    let old = match lesson.judge(&bridge.tables[usize::from(lesson.table)], 0) {
         Verdict::Known(rule) => {
             rule.refresh(now_ns);
             rule.set_taught();

@@ -255,7 +255,9 @@ fn ports_that_nobody_can_send_to_give_no_output() {
     assert_eq!(of(spec(16, 5)), [output(5)]);
     assert_eq!(of(spec(16, 0xfff8)), [output(openflow::OfPort::IN_PORT.0)]);
     assert_eq!(of(spec(16, 0xfffd)), []);
+    assert_eq!(of(spec(32, 0xfffb)), [output(openflow::OfPort::FLOOD.0)]);
     assert_eq!(of(spec(32, 0x1_0000)), []);
+    assert_eq!(of(spec(32, 0xffff_fffb)), []);
 }
 
 /// A switch on a datapath of its own, with two wires.
@@ -317,4 +319,34 @@ fn a_packet_of_the_same_batch_goes_by_what_one_before_it_taught() {
     wires[0].push(frame(1, 7));
     worker.settle(50 * SECOND);
     assert_eq!(of_table_20().len(), 1, "the cached flow teaches it again");
+}
+
+#[test]
+fn the_tables_of_the_switch_itself_learn_nothing() {
+    for table in [254, 255] {
+        let rig = rig(learn(|learn| learn.table = table));
+        let before = rig.bridge.rules_in_memory();
+        assert!(rig.translate(&from(1, 7), SECOND).cacheable);
+        assert_eq!(rig.bridge.rules_in_memory(), before);
+    }
+}
+
+#[test]
+fn one_packet_that_teaches_two_flows_keeps_the_limit() {
+    let limited = |field| {
+        learn(|learn| {
+            learn.limit = 1;
+            let SubField { n_bits, .. } = SubField::whole(field);
+            let src = LearnSrc::Immediate(5);
+            learn.specs = vec![LearnSpec { n_bits, src, dst: LearnDst::Match(SubField::whole(field)) }];
+            learn.result_dst = Some(SubField { field: FieldId::Reg0, ofs: 1, n_bits: 1 });
+        })
+    };
+    let tell = Action::OutputReg { src: SubField::whole(FieldId::Reg0), max_len: 0, wide: false };
+    let rig = Rig::new();
+    let todo = vec![limited(FieldId::EthSrc), tell.clone(), limited(FieldId::EthDst), tell];
+    rig.add(0, 1, Match::any(), Instructions::apply(todo));
+    let out = rig.translate(&from(1, 7), SECOND);
+    assert_eq!((out.actions, out.cacheable), (vec![Dp::Output(PortNo(12))], true));
+    assert_eq!(learned(&rig).len(), 1);
 }
