@@ -24,7 +24,7 @@
 //! # Size
 //!
 //! A packet that would exceed the route's MTU is refused with [`EncapError::TooBig`], which tells the largest inner packet that
-//! fits: it is for the caller to say so to the sender (ICMP, RFC 1191 and RFC 8201), or to have it fragmented.
+//! fits: it is for the caller to say so to the sender ([`crate::too_big`]), or to have it fragmented.
 
 use std::net::IpAddr;
 

@@ -6,6 +6,7 @@
 //! - [`decap()`](decap()): the outer headers of a received packet, validated; [`Decap::pull`] takes them off.
 //! - [`Template`]: the outer headers of a flow, made once, and put in front of its packets; [`entropy`] for their UDP source port;
 //!   [`Template::couple`] makes trains of the packets of a super-frame.
+//! - [`too_big`]: the word to a sender whose packet does not fit.
 //! - [`header`], [`geneve`], [`gre`]: the headers on the wire. [`Vni`]: a network identifier of 24 bits. [`Inner`]: what is inside.
 //! - [`ecn`]: congestion marks across a tunnel.
 //!
@@ -56,6 +57,7 @@ mod inner;
 mod lco;
 pub mod lookup;
 pub mod meta;
+pub mod too_big;
 mod train;
 pub mod tunnel;
 mod vni;
