@@ -77,18 +77,27 @@ fn talk(ours: &str, theirs: &str, checksum: bool, options: &str, mtu: u32) -> Se
     ));
     peer.ip("addr add 10.0.0.2/24 dev vx0");
     peer.ip("link set vx0 up");
-    host.netns().ip(&format!("link set eth0 mtu {mtu}"));
 
     let relay = Relay::start(&switch, ours, theirs, checksum);
     wait_until("the peer to answer through the tunnel", || host.pings("10.0.0.2"));
+    too_big(&host, mtu);
     exchange(host.netns(), &peer);
     relay.stop()
+}
+
+/// A host that does not know how little fits into the tunnel is told, and keeps to it.
+fn too_big(host: &Host, mtu: u32) {
+    host.netns().ip("link set eth0 mtu 1500");
+    let told = host.netns().sh("ping -c 1 -W 1 -M do -s 1472 10.0.0.2 2>&1 || true");
+    assert!(told.contains(&format!("mtu = {mtu}")) || told.contains(&format!("mtu={mtu}")), "{told}");
+    assert!(host.netns().ip("route get 10.0.0.2").contains(&format!("mtu {mtu}")));
 }
 
 fn assert_whole(seen: &Seen) {
     assert!(seen.trains > 0, "super-frames went out as trains: {seen:?}");
     assert!(seen.super_frames > 0, "super-frames came in: {seen:?}");
     assert!(seen.partial > 0, "partial checksums came in: {seen:?}");
+    assert_eq!(seen.too_big, 1, "the host keeps to what it was told: {seen:?}");
     assert!(seen.refused.is_empty(), "{seen:?}");
 }
 

@@ -9,7 +9,7 @@ use e2e::Netns;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use packet::{Checksum, FlowMask, Packet, extract};
 use vxlan::tunnel::{Key, Local, Remote};
-use vxlan::{Fresh, Inner, Kind, Path, PortRange, Template, Tunnel, Tunnels, entropy};
+use vxlan::{EncapError, Fresh, Inner, Kind, Path, PortRange, Template, Tunnel, Tunnels, entropy, too_big};
 
 use crate::inside;
 use crate::socket::Socket;
@@ -23,6 +23,8 @@ pub(crate) struct Seen {
     pub(crate) super_frames: usize,
     /// Inner packets with a partial checksum that came out of it.
     pub(crate) partial: usize,
+    /// Packets that were too big for the tunnel.
+    pub(crate) too_big: usize,
     /// Why packets were dropped.
     pub(crate) refused: Vec<String>,
 }
@@ -89,7 +91,15 @@ impl Ends {
         let src_port = PortRange::default().port(entropy::flow_hash(&key));
         let was_super = packet.offload.gso.is_some();
         let mut packets = Vec::new();
-        template.encap(packet, Fresh { src_port, ..Fresh::default() }, !was_super, &mut packets)?;
+        let whole = packet.clone();
+        let fresh = Fresh { src_port, ..Fresh::default() };
+        match template.encap(packet, fresh, !was_super, &mut packets) {
+            Err(EncapError::TooBig { inner_max, .. }) => {
+                self.seen.too_big += 1;
+                return Ok(too_big::message(&whole, inner_max).map_or(Ok(()), |told| self.inner.send(&told))?);
+            }
+            done => done?,
+        }
         let mut out = Vec::new();
         template.couple(packets, 64, &mut out);
         for packet in out {
