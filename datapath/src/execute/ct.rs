@@ -11,10 +11,9 @@ use crate::worker::Out;
 impl Frame<'_> {
     /// Has the tracker judge the packet, and translate its addresses if it is asked to.
     pub(super) fn track(&mut self, out: &Out, request: &Request) {
+        // The tracker keeps the layers right. Looking for them again would lose them behind more tags than keys hold.
         let (packet, layers) = (&mut self.packet, &mut self.layers);
-        if out.tracker().track(request, packet, layers, self.key, out.now_ns) == Tracked::Edited {
-            self.parse();
-        }
+        out.tracker().track(request, packet, layers, self.key, out.now_ns);
     }
 
     /// Keeps a fragment until its datagram is whole. Then the datagram is tracked, and all its fragments go on with `rest`, as they

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
+use conntrack::Request;
+use conntrack::request::{Nat, NatChoice, NatRange, NatSide};
 use frames::{Frame as Described, L4, Net, V4};
 use packet::{Checksum, FlowKey, FlowMask, Gso, GsoKind, Packet};
 
@@ -285,7 +287,7 @@ fn a_datagram_that_went_out_before_it_was_tracked_is_not_dropped() {
         let l4 = L4::Raw { proto: 200, bytes: vec![7; 1480] };
         packet(&Described::new(Net::V4(V4 { frag, l4, ..V4::default() })))
     };
-    let commit = conntrack::Request { commit: true, ..conntrack::Request::default() };
+    let commit = Request { commit: true, ..Request::default() };
     let tracked = |first: Vec<Action>| [first, vec![Action::Ct(Box::new(commit.clone()))]].concat();
     let mut both = |actions: Vec<Action>| {
         let first = setup.run(fragment(0x2000), actions.clone());
@@ -294,4 +296,28 @@ fn a_datagram_that_went_out_before_it_was_tracked_is_not_dropped() {
     };
     assert_eq!(both(tracked(vec![out(2)])), (2, 0));
     assert_eq!(both(tracked(Vec::new())), (0, 2));
+}
+
+#[test]
+fn a_translated_packet_is_tracked_again_behind_more_tags_than_keys_hold() {
+    let mut setup = Setup::new();
+    let udp = L4::Udp { src: 7, dst: 53, checksum: true, payload: vec![1, 2] };
+    let frame =
+        Described::new(Net::V4(V4 { src: [10, 0, 0, 1], dst: [10, 0, 0, 2], l4: udp, ..V4::default() }));
+    let tag = Action::PushVlan { tpid: 0x8100, tci: 5 };
+    let range = NatRange {
+        side: NatSide::Src,
+        addrs: Some(([10, 0, 0, 9].into(), [10, 0, 0, 9].into())),
+        ports: None,
+        choice: NatChoice::Default,
+        persistent: false,
+    };
+    let translate = Request { zone: 1, commit: true, nat: Some(Nat::Translate(range)), ..Request::default() };
+    let commit = Request { zone: 2, commit: true, ..Request::default() };
+    let tracked = [translate, commit].map(|request| Action::Ct(Box::new(request)));
+    let actions = [vec![tag; 3], tracked.to_vec(), vec![Action::Output(PortNo(2))]].concat();
+    let [_, out] = setup.run(Packet::copy_of(&frame.build()).unwrap(), actions);
+    assert_eq!(out[0].data()[14 + 12 + 12..][..4], [10, 0, 0, 9]);
+    let limits = setup.datapath.tracker().limits();
+    assert_eq!((limits.count(1), limits.count(2)), (1, 1));
 }
