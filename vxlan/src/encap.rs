@@ -9,7 +9,7 @@
 //! | inner packet | no outer checksum | outer checksum |
 //! |---|---|---|
 //! | complete | complete | UDP: outer partial, for the port to complete; GRE: computed here |
-//! | partial checksum | stays partial | stays partial; the outer is known without reading the payload ([`crate::decap`] knows how) |
+//! | partial checksum | stays partial | stays partial; the outer is known without reading the payload (`lco.rs` says how) |
 //! | partial SCTP | completed here if there is an outer checksum | as a complete one |
 //! | super-frame | cut by [`Template::encap`] | cut |
 //!

@@ -8,9 +8,8 @@
 //! ```
 //!
 //! The R bit and bits 4 and 5 are RFC 1701's; a packet with one of them set must be discarded (RFC 2784, 2.3). The other reserved bits
-//! are ignored. The checksum is over header and payload.
+//! are ignored. The checksum is over header and payload; [`crate::decap()`](crate::decap()) looks at it.
 
-use packet::checksum;
 use thiserror::Error;
 
 use crate::Inner;
@@ -103,11 +102,6 @@ impl Header {
     }
 }
 
-/// Whether the checksum over `packet`, from the GRE header to the end of the payload, is right.
-pub fn checksum_is_right(packet: &[u8]) -> bool {
-    checksum::of(packet) == 0
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,7 +132,5 @@ mod tests {
         assert_eq!(Header::parse(&[0x04, 0, 8, 0]), Err(HeaderError::Flags(0x04)));
         let noisy = Header::parse(&[0x03, 0xf8, 8, 0]).unwrap();
         assert_eq!(noisy, Header { checksum: false, key: None, sequence: None, inner: Inner::Bare(0x0800) });
-        assert!(checksum_is_right(&[0x80, 0, 8, 0, 0x77, 0xff, 0, 0]));
-        assert!(!checksum_is_right(&[0x80, 0, 8, 0, 0x77, 0xfe, 0, 0]));
     }
 }
