@@ -31,7 +31,7 @@ impl Change {
 
     pub(super) fn step(&mut self, conn: &mut OfConn, budget: &Budget) -> Progress {
         while let Some(txn) = &mut self.txn {
-            match txn.go_on() {
+            match txn.go_on().map(|done| done && txn.close()) {
                 Ok(false) if budget.is_spent() => return Progress::More,
                 Ok(false) => {}
                 Ok(true) => {
@@ -102,6 +102,11 @@ impl Commit {
                 conn.refuse(&self.request, OfError::OFPBFC_MSG_FAILED);
                 return Progress::Done;
             }
+            if budget.is_spent() {
+                return Progress::More;
+            }
+        }
+        while self.txn.as_mut().is_some_and(|txn| !txn.close()) {
             if budget.is_spent() {
                 return Progress::More;
             }

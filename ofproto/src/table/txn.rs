@@ -60,6 +60,8 @@ pub struct Txn {
     todo: Option<Todo>,
     /// What is to be added to the bridge's [`teachers`](BridgeState::teachers).
     teachers: HashMap<(u8, u64), isize>,
+    /// Table and cookie of flows that go with the last of those.
+    orphaned: Vec<(u8, u64)>,
     /// Whether the bridge counts it among its open ones.
     open: bool,
     committed: bool,
@@ -77,6 +79,7 @@ impl Txn {
             now_ns: 0,
             todo: None,
             teachers: HashMap::new(),
+            orphaned: Vec::new(),
             open: false,
             committed: false,
         }
@@ -130,7 +133,7 @@ impl Txn {
 
     /// Whether nothing of what was begun is left to be done.
     pub fn is_ready(&self) -> bool {
-        self.todo.is_none()
+        self.todo.is_none() && self.has_no_orphans()
     }
 
     /// Does a slice of what was begun; whether that was all.
@@ -193,7 +196,7 @@ impl Txn {
 
     /// Makes everything visible at once. Returns the version from which on it is.
     pub fn commit(mut self) -> u64 {
-        self.doom_orphans();
+        while !self.close() {}
         self.committed = true;
         if self.added.is_empty() && self.removed.is_empty() {
             return self.core.stamps.version();

@@ -12,7 +12,7 @@
 //!
 //! # Costs
 //!
-//! A lesson: as for adding a flow. The end of the last teacher: O(rules of the table).
+//! A lesson: as for adding a flow. The end of the last teacher: O(rules of the table), in slices.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -23,7 +23,7 @@ use openflow::{Action, Instructions};
 use super::super::flow_table::Filter;
 use super::super::lesson::{Lesson, Verdict};
 use super::super::selection::Selection;
-use super::Txn;
+use super::{Act, Txn};
 use crate::events::RemovedReason;
 use crate::state::{BridgeId, BridgeState, Core};
 
@@ -142,24 +142,28 @@ impl Txn {
         }
     }
 
-    /// Dooms the flows whose last teacher goes.
-    pub(super) fn doom_orphans(&mut self) {
-        let mut done = Vec::new();
-        while let Some((table, cookie)) = self.read(|bridge| self.next_orphans(bridge, &done)) {
-            done.push((table, cookie));
+    /// Does a slice of what comes before the commit: flows whose last teacher goes are doomed. Whether that was all.
+    pub(crate) fn close(&mut self) -> bool {
+        if self.todo.is_none() {
+            let Some((table, cookie)) = self.read(|bridge| self.next_orphans(bridge)) else { return true };
+            self.orphaned.push((table, cookie));
             let filter = Filter { table: Some(table), cookie, cookie_mask: u64::MAX, ..Filter::default() };
-            let mut selection = Selection::for_writer(filter);
-            while !self.core.read().bridges.get(&self.bridge).is_none_or(|bridge| selection.step(bridge)) {}
-            let rules = std::mem::take(selection.found()).into();
-            self.doom(rules, Some(RemovedReason::Delete));
+            self.intend(Selection::for_writer(filter), Act::Doom(Some(RemovedReason::Delete)));
         }
+        // What only removes is not refused.
+        let _ = self.go_on();
+        false
     }
 
-    /// The same in one go.
+    /// Whether [`close`](Self::close) has nothing to do.
+    pub(super) fn has_no_orphans(&self) -> bool {
+        self.teachers.is_empty() || self.read(|bridge| self.next_orphans(bridge)).is_none()
+    }
+
+    /// Dooms all flows whose last teacher goes.
     fn doom_orphans_in(&mut self, bridge: &mut BridgeState) {
-        let mut done = Vec::new();
-        while let Some((table, cookie)) = self.next_orphans(bridge, &done) {
-            done.push((table, cookie));
+        while let Some((table, cookie)) = self.next_orphans(bridge) {
+            self.orphaned.push((table, cookie));
             let flows = bridge.tables[usize::from(table)].all();
             let rules: Vec<_> = flows.filter(|rule| rule.spec().cookie == cookie).cloned().collect();
             rules.into_iter().for_each(|rule| self.doom_in(bridge, rule, Some(RemovedReason::Delete)));
@@ -167,11 +171,11 @@ impl Txn {
     }
 
     /// Table and cookie of flows whose last teacher goes, unless they are known to.
-    fn next_orphans(&self, bridge: &BridgeState, done: &[(u8, u64)]) -> Option<(u8, u64)> {
+    fn next_orphans(&self, bridge: &BridgeState) -> Option<(u8, u64)> {
         let before = &bridge.teachers;
         let is_last = |(taught, change): &(&(u8, u64), &isize)| {
             let before = before.get(*taught).map_or(0, |count| *count as isize);
-            before > 0 && before + **change <= 0 && !done.contains(taught)
+            before > 0 && before + **change <= 0 && !self.orphaned.contains(taught)
         };
         self.teachers.iter().find(is_last).map(|(taught, _)| *taught)
     }

@@ -350,3 +350,25 @@ fn one_packet_that_teaches_two_flows_keeps_the_limit() {
     assert_eq!((out.actions, out.cacheable), (vec![Dp::Output(PortNo(12))], true));
     assert_eq!(learned(&rig).len(), 1);
 }
+
+#[test]
+fn many_learned_flows_go_in_slices_and_all_at_once() {
+    let rig = rig(learn(|learn| learn.flags = LearnFlags(LearnFlags::DELETE_LEARNED)));
+    let flow = |n: u128| {
+        let mut flow_match = Match::any();
+        flow_match.set(FieldId::EthDst, n);
+        FlowMod { table_id: Some(20), new_cookie: Some(COOKIE), flow_match, ..FlowMod::default() }
+    };
+    let flows: Vec<FlowMod> = (0..3000).map(flow).collect();
+    rig.bridge.flow_mods(&flows, SECOND).unwrap();
+    let mut txn = rig.bridge.begin();
+    let fm = FlowMod { command: FlowModCommand::Delete, table_id: Some(0), ..FlowMod::default() };
+    txn.begin(&fm, SECOND).unwrap();
+    while !txn.go_on().unwrap() {}
+    assert!(!txn.is_ready());
+    let slices = std::iter::from_fn(|| (!txn.close()).then_some(())).count();
+    assert!(slices >= 3000 / 128, "{slices}");
+    assert_eq!(learned(&rig).len(), 3000);
+    txn.commit();
+    assert_eq!(learned(&rig).len(), 0);
+}
