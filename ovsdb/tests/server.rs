@@ -1,5 +1,6 @@
 //! The client against the real `ovsdb-server`, on Unix sockets in directories of its own.
 
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -54,7 +55,8 @@ impl Server {
                 .unwrap(),
         );
         let deadline = Instant::now() + Duration::from_secs(10);
-        while !path.join("db.sock").exists() {
+        // A socket that is there may not be listened to yet.
+        while ["db.sock", "ctl"].iter().any(|name| UnixStream::connect(path.join(name)).is_err()) {
             assert!(Instant::now() < deadline, "ovsdb-server does not come up");
             std::thread::sleep(Duration::from_millis(5));
         }
