@@ -132,6 +132,8 @@ class Row:
     packets_each: int = 1
     # With fewer flows than this a batch holds several steps of one conversation, and the row says nothing.
     least_flows: int = 1
+    # The pcap is played once a turn, with no connection there before.
+    once: bool = False
     unit: str = "Mpps"
 
 
@@ -149,6 +151,8 @@ ROWS = {
     "n": Row("new TCP connections (handshake, reset)", tracked, handshake, packets_each=4, least_flows=100, unit="M/s"),
     "m": Row("the same, a million others alive", tracked, handshake, alive=1_000_000, packets_each=4, least_flows=100,
              unit="M/s"),
+    "d": Row("new UDP connections, each by its first packet", tracked, least_flows=100_000, once=True, unit="M/s"),
+    "l": Row("the same, a million others alive", tracked, alive=1_000_000, least_flows=100_000, once=True, unit="M/s"),
 }
 
 
