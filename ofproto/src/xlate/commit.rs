@@ -9,7 +9,7 @@ use std::mem::offset_of;
 use std::ops::Range;
 
 use datapath::action::{Action, SetFields};
-use packet::key::{VLAN_PRESENT, VlanTag};
+use packet::key::{HEADER_WORDS, VLAN_PRESENT, VlanTag};
 use packet::{FlowKey, FlowMask};
 use zerocopy::IntoBytes;
 
@@ -91,6 +91,15 @@ pub(super) fn commit(flow: &FlowKey, base: &mut FlowKey, mask: &mut FlowMask, ou
     commit.vlans();
     commit.set(PRIORITY);
     commit.set(MARK);
+}
+
+/// Whether [`commit`] can make a packet that looks like `base` look like `flow`: there are headers that it leaves alone, as Open vSwitch
+/// does.
+pub(super) fn leads_back(base: &FlowKey, flow: &FlowKey, mask: &FlowMask) -> bool {
+    let (mut reached, mut mask) = (*base, *mask);
+    commit(flow, &mut reached, &mut mask, &mut Vec::new());
+    reached.words()[HEADER_WORDS] == flow.words()[HEADER_WORDS]
+        && (reached.skb_priority, reached.pkt_mark) == (flow.skb_priority, flow.pkt_mark)
 }
 
 struct Commit<'a> {
@@ -282,6 +291,27 @@ mod tests {
         flow.nw_ttl = 63;
         let [Action::Set(set)] = &run(&flow, &tcp())[..] else { panic!() };
         assert_eq!((set.key.nw_ttl, set.mask.0.nw_ttl, set.mask.0.nw_dst.get()), (63, 255, 0));
+    }
+
+    #[test]
+    fn what_cannot_be_set_back_is_known() {
+        let mask = FlowMask::default();
+        let mut moved = tcp();
+        (moved.nw_ttl, moved.vlan[0].tci) = (9, VLAN_PRESENT.into());
+        moved.tp_src.set(2);
+        assert!(leads_back(&moved, &tcp(), &mask));
+        let mut zero = tcp();
+        zero.tp_dst.set(0);
+        assert!(leads_back(&zero, &tcp(), &mask));
+        assert!(!leads_back(&tcp(), &zero, &mask));
+        let mut solicitation = FlowKey { nw_proto: ICMPV6, nd_target: [7; 16], ..FlowKey::default() };
+        solicitation.eth_type.set(ETH_IPV6);
+        solicitation.tp_src.set(135);
+        let mut other = solicitation;
+        other.nd_target = [8; 16];
+        assert!(leads_back(&other, &solicitation, &mask));
+        other.tp_src.set(1);
+        assert!(!leads_back(&other, &solicitation, &mask));
     }
 
     #[test]

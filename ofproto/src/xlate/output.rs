@@ -168,14 +168,16 @@ impl Xlate<'_> {
 
     /// Where the translation is, to [`contain`](Self::contain) what comes next.
     pub(super) fn place(&self) -> Place {
-        Place { actions: self.actions.len(), base: self.base, conntracked: self.conntracked }
+        let (flow, base, conntracked) = (self.flow, self.base, self.conntracked);
+        Place { actions: self.actions.len(), flow, base, conntracked }
     }
 
     /// Puts what was added since `place` into a `clone` of the packet if it does what no later action undoes: the tracker may have
-    /// translated the packet, and has said something of it.
+    /// translated the packet, and has said something of it; and some headers cannot be set back (ports that were both zero).
     pub(super) fn contain(&mut self, place: &Place) {
         let lasts = |action: &DpAction| matches!(action, DpAction::Ct(_) | DpAction::CtClear);
-        if self.actions[place.actions..].iter().any(lasts) {
+        let stays = place.base == self.base || commit::leads_back(&self.base, &place.flow, &self.mask);
+        if !stays || self.actions[place.actions..].iter().any(lasts) {
             let inner = self.actions.split_off(place.actions);
             self.actions.push(DpAction::Clone(inner.into_boxed_slice()));
             self.base = place.base;
@@ -206,6 +208,7 @@ impl Xlate<'_> {
 /// A place in a translation.
 pub(super) struct Place {
     actions: usize,
+    flow: packet::FlowKey,
     base: packet::FlowKey,
     pub(super) conntracked: bool,
 }
