@@ -27,8 +27,9 @@ pub(super) fn decode(version: Version, r: &mut Reader<'_>) -> Result<Action, OfE
     r.skip(3)?;
     let alg = r.u16()?;
     let actions = decode_list(version, r.rest(), Outer::Ct)?.actions;
-    let translates = |action: &Action| matches!(action, Action::Nat(nat) if nat.flags.0 != 0);
-    if !commit && actions.iter().any(translates) {
+    // Without a connection that is kept there is nothing to translate anew, and no mark or label to set.
+    let needs_commit = |action: &Action| !matches!(action, Action::Nat(nat) if nat.flags.0 == 0);
+    if !commit && actions.iter().any(needs_commit) {
         return Err(OfError::OFPBAC_BAD_ARGUMENT);
     }
     let recirc_table = (table != NO_TABLE).then_some(table);
@@ -99,7 +100,9 @@ pub(super) fn decode_nat(r: &mut Reader<'_>) -> Result<Action, OfError> {
         PORT_MAX => return Err(bad),
         _ => Some((port(r)?, Some(port(r)?))),
     };
-    if addr.is_some_and(|(min, _)| min.is_unspecified()) || ports.is_some_and(|(min, _)| min == 0) {
+    let unbound = ports.is_some() && addr.is_none();
+    if unbound || addr.is_some_and(|(min, _)| min.is_unspecified()) || ports.is_some_and(|(min, _)| min == 0)
+    {
         return Err(bad);
     }
     let range = NatRange { addr: range(addr)?, ports: range(ports)? };
@@ -149,5 +152,37 @@ fn put_addr(out: &mut Vec<u8>, addr: IpAddr) {
     match addr {
         IpAddr::V4(addr) => out.extend_from_slice(&addr.octets()),
         IpAddr::V6(addr) => out.extend_from_slice(&addr.octets()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::action::{SetField, SetForm};
+    use crate::field::FieldId;
+
+    #[test]
+    fn what_marks_a_connection_keeps_it() {
+        let set = |commit| {
+            let (field, mask) = (FieldId::CtMark, u128::from(u32::MAX));
+            let value = Action::SetField(SetField { field, value: 1, mask, form: SetForm::SetField });
+            let mut out = Vec::new();
+            put(&mut out, Version::V13, &Ct { commit, actions: vec![value], ..Ct::default() });
+            decode(Version::V13, &mut Reader::new(&out)).map(|_| ())
+        };
+        assert_eq!((set(true), set(false)), (Ok(()), Err(OfError::OFPBAC_BAD_ARGUMENT)));
+    }
+
+    #[test]
+    fn ports_to_translate_to_stand_with_an_address() {
+        let nat = |addr: Option<IpAddr>| {
+            let addr = addr.map(|min| CtRange { min, max: None });
+            let range = NatRange { addr, ports: Some(CtRange { min: 1, max: Some(2) }) };
+            let mut out = Vec::new();
+            put_nat(&mut out, &Nat { flags: NatFlags(NatFlags::SRC), range });
+            decode_nat(&mut Reader::new(&out)).map(|_| ())
+        };
+        assert_eq!(nat(Some([10, 0, 0, 1].into())), Ok(()));
+        assert_eq!(nat(None), Err(OfError::OFPBAC_BAD_ARGUMENT));
     }
 }
