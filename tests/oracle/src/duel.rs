@@ -352,7 +352,8 @@ impl Duel {
     }
 
     /// Keeps a frame to come again, instead of another.
-    fn learn(&mut self, port: u16, frame: Vec<u8>) {
+    fn learn(&mut self, port: u16, mut frame: Vec<u8>) {
+        random::clear_dei(&mut frame);
         if self.known.len() >= 6 {
             let place = self.rng.below(self.known.len());
             self.known.remove(place);
