@@ -76,7 +76,7 @@ struct Lane {
     own: Vec<Program>,
     /// What packets of this batch name by number, or owe: kept until its end, whatever becomes of their flows.
     held: Vec<Arc<dyn Credit>>,
-    /// Keys below this index hold metadata of recirculated packets, to be cleared.
+    /// Keys below this index hold metadata that recirculation or actions left, to be cleared.
     stained: usize,
     /// Packets that go round: the first so many keys and layers are theirs already.
     round: Vec<Packet>,
@@ -407,14 +407,11 @@ impl Worker {
                     lane.track(index, packet, (request, *id), &mut self.out, self.config.vlan_limit);
                 }
                 Some(Program::Track(request, id)) => {
-                    let (layers, key) = (lane.layers[index], &mut lane.keys[index]);
-                    let frame = Frame { packet, layers, key, vlan_limit: self.config.vlan_limit };
+                    let frame = lane.frame(index, packet, self.config.vlan_limit);
                     frame.track_fragment(&mut self.out, request, &[Action::Recirc(*id)], false);
                 }
                 Some(Program::Actions(actions)) => {
-                    let (layers, key) = (lane.layers[index], &mut lane.keys[index]);
-                    let frame = Frame { packet, layers, key, vlan_limit: self.config.vlan_limit };
-                    lane.stained = lane.stained.max(index + 1);
+                    let frame = lane.frame(index, packet, self.config.vlan_limit);
                     frame.run(&mut self.out, actions);
                 }
                 None => self.out.drop_packet(&packet, DropReason::UpcallError),
@@ -448,6 +445,12 @@ impl Worker {
 }
 
 impl Lane {
+    /// The packet that the key and the layers at `index` are of, for actions, which may write to the key's metadata.
+    fn frame(&mut self, index: usize, packet: Packet, vlan_limit: usize) -> Frame<'_> {
+        self.stained = self.stained.max(index + 1);
+        Frame { packet, layers: self.layers[index], key: &mut self.keys[index], vlan_limit }
+    }
+
     /// Makes a key and layers for each packet; metadata of the keys is zero.
     fn clean(&mut self) {
         let stained = self.stained.min(self.keys.len());

@@ -2,6 +2,7 @@
 
 mod harness;
 
+use conntrack::state;
 use proptest::prelude::*;
 
 use self::harness::{Bench, Rule, frame};
@@ -204,6 +205,26 @@ fn frames_that_wait_for_a_port_that_goes_are_counted() {
     assert_eq!((port.counters.read().tx.packets, port.counters.read().tx.bytes), (1, 60));
     let coverage = bench.datapath.coverage();
     assert!(coverage.contains(&("datapath_drop_tx_error", 5)), "{coverage:?}");
+}
+
+#[test]
+fn a_fragment_that_is_refused_leaves_nothing_to_the_next_packet() {
+    let mut bench = Bench::new(Config::default(), 2);
+    bench.set_rules(vec![
+        Rule::on_fresh_but_tracked(state::INV | state::TRK, vec![]),
+        Rule::on_recirc(5, vec![Action::Output(PortNo(2))]),
+        Rule::on_tp_dst(7, vec![Action::Output(PortNo(2))]),
+        Rule::on_port(1, vec![Action::Ct(Box::default()), Action::Recirc(5)]),
+    ]);
+    // More fragments follow one that is too short to be taken.
+    let mut fragment = frame(1, 2, 3);
+    fragment[20] = 0x20;
+    for second in [&fragment, &frame(1, 2, 3)] {
+        bench.push(1, &frame(1, 2, 7));
+        bench.push(1, second);
+        bench.settle();
+    }
+    assert_eq!([0, 1, 2, 3].map(|rule| bench.rule_hits(rule).0), [0, 2, 2, 2]);
 }
 
 #[test]

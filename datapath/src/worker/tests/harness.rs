@@ -75,6 +75,14 @@ impl Rule {
         Self::new([false, false, false, true], 0, 0, 0, tp, true, actions)
     }
 
+    /// A rule on packets fresh from a port that have a connection state already.
+    pub(super) fn on_fresh_but_tracked(state: u32, actions: Vec<Action>) -> Self {
+        let mut rule = Self::on_recirc(0, actions);
+        rule.key.ct_state.set(state);
+        rule.mask.0.ct_state.set(u32::MAX);
+        rule
+    }
+
     pub(super) fn on_recirc(id: u32, actions: Vec<Action>) -> Self {
         let (mut key, mut mask) = (FlowKey::default(), FlowMask::default());
         key.recirc_id.set(id);
