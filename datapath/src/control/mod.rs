@@ -19,7 +19,6 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use conntrack::Tracker;
-use conntrack::frag::Reassembler;
 use packet::{FlowKey, Packet};
 
 pub use config::{Config, parse_cpu_mask};
@@ -64,7 +63,7 @@ pub struct Datapath {
     crew: RwLock<Crew>,
     ports: Mutex<PortTable>,
     /// Keeps the connection tracker tidy, where there are threads.
-    janitor: OnceLock<Janitor>,
+    janitor: Option<Janitor>,
 }
 
 /// The workers, as the control side has them.
@@ -83,10 +82,9 @@ impl std::fmt::Debug for Datapath {
 impl Datapath {
     /// A datapath without ports whose workers run on threads of their own. It drops every packet until it has an owner.
     pub fn new(config: Config) -> Result<Self, StartError> {
-        let datapath = Self::idle(config);
+        let mut datapath = Self::idle(config);
         datapath.start_threads()?;
-        let janitor = Janitor::start(datapath.tracker().clone()).map_err(StartError::Thread)?;
-        datapath.janitor.get_or_init(|| janitor);
+        datapath.janitor = Some(Janitor::start(datapath.tracker().clone()).map_err(StartError::Thread)?);
         Ok(datapath)
     }
 
@@ -122,12 +120,7 @@ impl Datapath {
             config: RwLock::new(Arc::new(config)),
             handed_in: HandedIn::default(),
         };
-        Self {
-            shared: Arc::new(shared),
-            crew: RwLock::default(),
-            ports: Mutex::default(),
-            janitor: OnceLock::new(),
-        }
+        Self { shared: Arc::new(shared), crew: RwLock::default(), ports: Mutex::default(), janitor: None }
     }
 
     fn crew(&self) -> std::sync::RwLockReadGuard<'_, Crew> {
@@ -182,11 +175,6 @@ impl Datapath {
     /// The connection tracker.
     pub fn tracker(&self) -> &Arc<Tracker> {
         &self.shared.tracker
-    }
-
-    /// The fragments that wait to be tracked.
-    pub fn fragments(&self) -> &Reassembler {
-        self.shared.tracker.fragments()
     }
 
     /// The version and its slots.

@@ -22,20 +22,14 @@ impl Frame<'_> {
         let port = PortNo(self.packet.in_port);
         let (key, layers, zone) = (&*self.key, &self.layers, request.zone);
         let fragment = Fragment { packet: self.packet, key, layers, zone, context: round_of(rest) };
-        match out.fragments().take(fragment, out.now_ns) {
-            Frag::NotOne(packet) => {
+        match out.tracker().fragments().take(fragment, out.now_ns) {
+            // The tracker finds a fragment that was refused invalid.
+            Frag::NotOne(packet) | Frag::Refused(packet, _) => {
                 self.packet = packet;
                 self.track(out, request);
                 self.go_on(out, rest, used);
             }
             Frag::Held => {}
-            Frag::Refused(packet, _) => {
-                self.packet = packet;
-                clear_ct(self.key);
-                self.key.ct_state.set(state::TRK | state::INV);
-                self.key.ct_zone.set(zone);
-                self.go_on(out, rest, used);
-            }
             Frag::Dropped(_, count) => out.drop_on(port, DropReason::Fragment, count.into()),
             Frag::Whole(mut whole) => {
                 let (packet, layers) = (&mut whole.packet, &mut whole.layers);

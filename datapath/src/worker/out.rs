@@ -10,7 +10,6 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use conntrack::Tracker;
-use conntrack::frag::Reassembler;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use packet::{FlowKey, Packet, gso, parse};
 
@@ -108,11 +107,6 @@ impl Out {
     /// The connection tracker.
     pub(crate) fn tracker(&self) -> &Arc<Tracker> {
         &self.shared.tracker
-    }
-
-    /// The fragments that wait to be tracked.
-    pub(crate) fn fragments(&self) -> &Reassembler {
-        self.shared.tracker.fragments()
     }
 
     /// Sends `packet` to `port` with the next flush.

@@ -36,7 +36,7 @@ fn set_enabled(control: &Control, args: &[String], on: bool) -> Answer {
         .last()
         .and_then(|text| family(text))
         .ok_or_else(|| invalid("parameter missing: 'v4' for IPv4 or 'v6' for IPv6"))?;
-    control.datapath.fragments().set_enabled(family, on);
+    control.datapath.tracker().fragments().set_enabled(family, on);
     Ok(format!("{} fragmentation reassembly successful\n", if on { "enabling" } else { "disabling" }))
 }
 
@@ -49,7 +49,7 @@ fn set_min(control: &Control, args: &[String]) -> Answer {
     let family = family(version).ok_or_else(|| invalid("parameter missing: v4 for IPv4 or v6 for IPv6"))?;
     let bytes =
         args::scan(size).ok_or_else(|| invalid("parameter missing for minimum fragment size"))? as u32;
-    control.datapath.fragments().set_min_size(family, bytes).map_err(not_permitted)?;
+    control.datapath.tracker().fragments().set_min_size(family, bytes).map_err(not_permitted)?;
     Ok("setting minimum fragment size successful\n".into())
 }
 
@@ -58,14 +58,14 @@ fn set_max(control: &Control, args: &[String]) -> Answer {
     let args = args::after_datapath(control, args, 2)?;
     let number = args.last().and_then(|text| args::scan(text));
     let fragments = number.ok_or_else(|| invalid("parameter missing for maximum fragments"))? as u32;
-    control.datapath.fragments().set_max_fragments(fragments).map_err(not_permitted)?;
+    control.datapath.tracker().fragments().set_max_fragments(fragments).map_err(not_permitted)?;
     Ok("setting maximum fragments successful\n".into())
 }
 
 fn status(control: &Control, args: &[String]) -> Answer {
     let (options, args) = args::split(args)?;
     args::after_datapath(control, args, 1)?;
-    let fragments = control.datapath.fragments();
+    let fragments = control.datapath.tracker().fragments();
     let mut out = fragments.status().to_string();
     if options.more {
         out.push_str("\n        Fragment Lists:\n\n");
